@@ -1,0 +1,1 @@
+"""The humanseg command line."""

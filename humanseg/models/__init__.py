@@ -1,0 +1,1 @@
+"""The four networks, their ensemble, and the registry of trained weights."""

@@ -1,0 +1,214 @@
+"""Networks by name, and the trained weights that ship with the package."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from humanseg.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS: Mapping[str, str] = {
+    "unet": "humanseg.models.unet:VanillaUNet",
+    "sdunet": "humanseg.models.sdunet:SDUNet",
+    "linknet": "humanseg.models.linknet:LinkNet",
+    "hrnet": "humanseg.models.hrnet:HRNet",
+}
+"""Architecture name -> "module:class"; imported only when a network is built."""
+
+WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights"
+REINSTALL_HINT = "reinstall humanseg: pip install --force-reinstall humanseg"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known about a file of weights, read from the TOML beside it.
+
+    Attributes:
+        name: of the weights; the file is `<name>.safetensors`.
+        network: key of NETWORKS.
+        width: channels of the network's first level.
+        parameters: trained numbers in the network.
+        bytes: size of the file.
+        sha256: of the file, in hex.
+        training: data, epochs, steps, seed, date, as far as they were recorded.
+        scores: measured scores and the command that prints them.
+    """
+
+    name: str
+    network: str
+    width: int
+    parameters: int
+    bytes: int
+    sha256: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build(network: str, width: int) -> nn.Module:
+    """Make an untrained network.
+
+    Args:
+        network: key of NETWORKS.
+        width: channels of the first level.
+
+    Raises:
+        WeightsError: no such network.
+    """
+    if network not in NETWORKS:
+        raise WeightsError(
+            f"there is no network '{network}'", hint=f"the networks are {', '.join(NETWORKS)}"
+        )
+    module_name, class_name = NETWORKS[network].split(":")
+    module: nn.Module = getattr(importlib.import_module(module_name), class_name)(width)
+    return module
+
+
+def available(folder: Path = WEIGHTS_FOLDER) -> list[Card]:
+    """Cards of all weights in a folder, by name."""
+    return [read_card(path.stem, folder) for path in sorted(folder.glob("*.toml"))]
+
+
+def read_card(name: str, folder: Path = WEIGHTS_FOLDER) -> Card:
+    """Read the card of one file of weights.
+
+    Raises:
+        WeightsError: there is no such card, or it cannot be read.
+    """
+    path = folder / f"{name}.toml"
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Card(
+            name=name,
+            network=fields["network"]["name"],
+            width=fields["network"]["width"],
+            parameters=fields["network"]["parameters"],
+            bytes=fields["file"]["bytes"],
+            sha256=fields["file"]["sha256"],
+            training=fields.get("training", {}),
+            scores=fields.get("scores", {}),
+        )
+    except FileNotFoundError:
+        known = ", ".join(sorted(found.stem for found in folder.glob("*.toml"))) or "none"
+        raise WeightsError(
+            f"there are no weights '{name}'", subject=folder, hint=f"there are: {known}"
+        ) from None
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(
+            f"is no card of weights: {error}", subject=path, hint=REINSTALL_HINT
+        ) from error
+
+
+def load(name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
+    """Build the network of a card and fill it with its weights, in evaluation mode, float32.
+
+    Raises:
+        WeightsError: a file is missing, its checksum differs from the card, or it belongs to
+            another network.
+    """
+    import safetensors
+    import safetensors.torch
+
+    card = read_card(name, folder)
+    path = folder / f"{name}.safetensors"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot be read: {error.strerror}", subject=path, hint=REINSTALL_HINT
+        ) from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise WeightsError(
+            "the checksum differs from the one in its card: the file is damaged or was replaced",
+            subject=path,
+            hint=REINSTALL_HINT,
+        )
+    network = build(card.network, card.width)
+    try:
+        tensors = safetensors.torch.load(content)
+        network.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise WeightsError(
+            f"does not fit a {card.network} of width {card.width}",
+            subject=path,
+            hint=REINSTALL_HINT,
+        ) from error
+    return network.eval()
+
+
+def save(
+    network: nn.Module,
+    folder: Path,
+    name: str,
+    *,
+    architecture: str,
+    width: int,
+    training: Mapping[str, Any],
+    scores: Mapping[str, Any],
+) -> Card:
+    """Write weights as fp16 safetensors with their card beside them.
+
+    Args:
+        network: whose state is written.
+        folder: is made when missing.
+        name: of both files, without ending.
+        architecture: key of NETWORKS.
+        width: channels of the first level.
+        training: flat table of the card: text, numbers, lists of text.
+        scores: the same.
+    """
+    import safetensors.torch
+    import torch
+
+    tensors = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in network.state_dict().items()
+        if value.dtype != torch.int64  # batch norm's step counters serve only training
+    }
+    content = safetensors.torch.save(tensors)
+    card = Card(
+        name,
+        architecture,
+        width,
+        sum(parameter.numel() for parameter in network.parameters()),
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        training,
+        scores,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.safetensors").write_bytes(content)
+    (folder / f"{name}.toml").write_text(_card_text(card), encoding="utf-8")
+    return card
+
+
+def _card_text(card: Card) -> str:
+    sections: dict[str, Mapping[str, Any]] = {
+        "network": {"name": card.network, "width": card.width, "parameters": card.parameters},
+        "file": {"bytes": card.bytes, "sha256": card.sha256},
+        "training": card.training,
+        "scores": card.scores,
+    }
+    blocks = (
+        f"[{title}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+        for title, values in sections.items()
+    )
+    return "\n".join(blocks)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return str(value)

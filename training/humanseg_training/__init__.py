@@ -1,0 +1,1 @@
+"""Training of humanseg's networks on folders of pictures and masks."""
