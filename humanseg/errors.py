@@ -10,11 +10,13 @@
   - OutputError        exit 1   what exists is kept, and named
     + SinkError                 a file, a virtual camera or a window refuses frames
   - PartialError       exit 3   part of the source could be read; the output is finished and playable
+* Interrupted          exit 130 Ctrl-C (a KeyboardInterrupt); what was written is kept, and named
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 
 class HumansegError(Exception):
@@ -78,6 +80,27 @@ class SinkError(OutputError):
 
 
 class PartialError(HumansegError):
-    """Only part of the source could be read; the output is finished and playable."""
+    """Only part of the source could be read; the output is finished and playable.
+
+    Attributes:
+        summary: the job's figures, a `humanseg.pipeline.Summary`; None before the job has ended.
+    """
 
     exit_code = 3
+    summary: Any = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the job; the frames written so far are kept in a playable file.
+
+    Attributes:
+        kept: that file, or None when there was nothing to keep.
+        frames: number of frames in it.
+    """
+
+    exit_code: ClassVar[int] = 130
+
+    def __init__(self, *, kept: Path | None = None, frames: int = 0) -> None:
+        self.kept = kept
+        self.frames = frames
+        super().__init__("stopped by the user")

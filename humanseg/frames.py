@@ -109,6 +109,7 @@ class StreamInfo:
         duration: seconds the container promises; None when it does not say.
         origin: file, folder or device the frames come from.
         color: how the stream codes colour.
+        pixel_aspect: width of a pixel over its height; 1 for nearly every file.
     """
 
     width: int
@@ -119,3 +120,4 @@ class StreamInfo:
     duration: float | None
     origin: Path | str
     color: ColorTags = field(default_factory=ColorTags)
+    pixel_aspect: Fraction = Fraction(1)
