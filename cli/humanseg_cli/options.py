@@ -1,0 +1,100 @@
+"""Options that more than one command has: their types, help and panels, once each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from typer import Option
+
+from humanseg.errors import SettingsError
+
+EFFECT = "Effect"
+SPEED = "Quality and speed"
+WRITING = "Writing"
+SHOWN = "What is shown"
+
+DEFAULT_BACKGROUND = "blur"
+
+Blur = Annotated[
+    float | None,
+    Option(
+        "--blur-background",
+        metavar="[STRENGTH]",
+        help="Blur it, 0 to 1; the default, at 0.5.",
+        rich_help_panel=EFFECT,
+        show_default=False,
+    ),
+]
+Background = Annotated[
+    str | None,
+    Option(
+        "--background",
+        metavar="FILE|COLOR",
+        help="A picture, a video, green, #00ff00, ...",
+        rich_help_panel=EFFECT,
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Literal["composite", "mask", "alpha", "foreground"],
+    Option(
+        "--output",
+        metavar="WHAT",
+        help="composite, mask, alpha or foreground.",
+        rich_help_panel=EFFECT,
+        show_default=False,
+    ),
+]
+Preset = Annotated[
+    Literal["fast", "balanced", "best"],
+    Option("--preset", help="Which networks.", rich_help_panel=SPEED),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    Option("--device", help="Where they run.", rich_help_panel=SPEED),
+]
+Engine = Annotated[
+    Literal["auto", "torch", "openvino"],
+    Option("--engine", help="What runs them.", rich_help_panel=SPEED),
+]
+Threads = Annotated[
+    int | None,
+    Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="All cores by default.",
+        rich_help_panel=SPEED,
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[
+    bool, Option("--overwrite", metavar="", help="Replace OUT.", rich_help_panel=WRITING)
+]
+Quiet = Annotated[bool, Option("--quiet", metavar="", help="Only errors.", rich_help_panel=SHOWN)]
+Json = Annotated[
+    bool, Option("--json", metavar="", help="The result as JSON.", rich_help_panel=SHOWN)
+]
+Debug = Annotated[
+    bool, Option("--debug", metavar="", help="A traceback with errors.", rich_help_panel=SHOWN)
+]
+
+
+def choose_background(blur: float | None, background: str | None) -> str:
+    """The one background that two options ask for, as the library takes it.
+
+    Raises:
+        SettingsError: both are given, or the strength is not from 0 to 1.
+    """
+    if blur is not None and background is not None:
+        raise SettingsError(
+            "--blur-background and --background exclude each other",
+            hint="give only one of them",
+        )
+    if blur is not None and not 0 <= blur <= 1:
+        raise SettingsError(
+            f"a blur of {blur:g} is not possible", hint="give a strength from 0 to 1"
+        )
+    if blur is not None:
+        return f"{DEFAULT_BACKGROUND}:{blur:g}"
+    return DEFAULT_BACKGROUND if background is None else background

@@ -1,0 +1,105 @@
+"""`humanseg video`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from humanseg_cli import draw
+from humanseg_cli.options import (
+    WRITING,
+    Background,
+    Blur,
+    Debug,
+    Device,
+    Engine,
+    Json,
+    Output,
+    Overwrite,
+    Preset,
+    Quiet,
+    Threads,
+    choose_background,
+)
+
+Source = Annotated[Path, Argument(metavar="IN", help="The video to read.", show_default=False)]
+Target = Annotated[Path, Argument(metavar="OUT", help="The video to write.", show_default=False)]
+Codec = Annotated[
+    str | None,
+    Option(
+        "--codec",
+        metavar="NAME",
+        help="h264 by default; vp9, prores, ...",
+        rich_help_panel=WRITING,
+        show_default=False,
+    ),
+]
+Crf = Annotated[
+    int | None,
+    Option(
+        "--crf",
+        metavar="N",
+        help="Lower is better, and bigger.",
+        rich_help_panel=WRITING,
+        show_default=False,
+    ),
+]
+EncoderPreset = Annotated[
+    str | None,
+    Option(
+        "--encoder-preset",
+        metavar="NAME",
+        help="Of the encoder: veryfast, slow, ...",
+        rich_help_panel=WRITING,
+        show_default=False,
+    ),
+]
+
+
+def video(
+    source: Source,
+    target: Target,
+    blur: Blur = None,
+    background: Background = None,
+    output: Output = "composite",
+    preset: Preset = "balanced",
+    device: Device = "auto",
+    engine: Engine = "auto",
+    threads: Threads = None,
+    codec: Codec = None,
+    crf: Crf = None,
+    encoder_preset: EncoderPreset = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Blur, replace or remove the background of a video file.
+
+    [bold]humanseg video in.mp4 out.mp4 --blur-background 0.8[/bold]
+    """
+    place = choose_background(blur, background)
+    with draw.progress(source.name, "frames", shown=not (quiet or as_json)) as on_progress:
+        from humanseg.jobs import process_video
+
+        done = process_video(
+            source,
+            target,
+            background=place,
+            output=output,
+            preset=preset,
+            device=device,
+            engine=engine,
+            threads=threads,
+            codec=codec,
+            crf=crf,
+            encoder_preset=encoder_preset,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+    if as_json:
+        draw.print_json(draw.table_of(done))
+    elif not quiet:
+        draw.summary(done)
