@@ -9,7 +9,7 @@
     + TrainingDataError         a picture or mask to train on is missing or wrong
   - OutputError        exit 1   what exists is kept, and named
     + SinkError                 a file, a virtual camera or a window refuses frames
-  - PartialError       exit 3   part of the source could be read; the output is finished and playable
+  - PartialError       exit 3   only part of the source could be read; the output is playable
 * Interrupted          exit 130 Ctrl-C (a KeyboardInterrupt); what was written is kept, and named
 """
 

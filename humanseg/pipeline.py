@@ -1,10 +1,39 @@
-"""The pipeline: reader, inference, finish and writer thread between a source and a sink."""
+"""The pipeline: a thread each for reading, inferring, finishing and writing.
+
+    read --Frame--> [A] --batch--> infer --Frame, Mask--> [B] --> finish --Frame--> [C] --> write
+
+The caller's thread starts and joins the others and takes Ctrl-C. Order is kept because every stage
+is one thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from humanseg.channel import Channel, Ended
+from humanseg.composite import Compositor
+from humanseg.errors import Interrupted, PartialError
+from humanseg.frames import Frame, Mask
+from humanseg.protocols import Sink, Source
+from humanseg.refine import Refiner
+from humanseg.segmenter import Segmenter
+from humanseg.temporal import TemporalSmoother
+
+CHANNEL_BYTES = 64 * 2**20
+"""Frames waiting in one channel take about this much, whatever their size."""
+
+READER_PATIENCE = 2.0
+"""Seconds to wait for a reader at the end; a driver may hang inside a read for ever."""
+
+TICK = 0.1
+"""Seconds between two looks of the caller's thread at the progress."""
+
+STAGES = ("decode", "infer", "smooth", "refine", "composite", "encode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +60,7 @@ class Summary:
         frames: frames written.
         promised: frames the source promised, or None.
         seconds: from the first read to the finished file.
-        stage_seconds: busy time of each stage by name, in the order of the pipeline: "decode",
-            "infer", "smooth", "refine", "composite", "encode". Stages overlap in time.
+        stage_seconds: busy time of each stage by name, in the order of STAGES. Stages overlap.
         width: of the written frames.
         height: of the written frames.
         preset: networks used.
@@ -57,3 +85,197 @@ class Summary:
     def rate(self) -> float:
         """Frames a second over the whole job."""
         return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What happens to a frame between source and sink."""
+
+    segmenter: Segmenter
+    smoother: TemporalSmoother
+    refiner: Refiner
+    compositor: Compositor
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run of the pipeline did.
+
+    Attributes:
+        frames: frames written.
+        seconds: from the first read to the last write.
+        stage_seconds: busy time by stage.
+        problem: the source ended early; all it gave was written.
+    """
+
+    frames: int
+    seconds: float
+    stage_seconds: Mapping[str, float]
+    problem: PartialError | None
+
+
+def channel_depth(frame_bytes: int) -> int:
+    """Frames that may wait in one channel: between 2 and 16, about CHANNEL_BYTES in all."""
+    return max(2, min(16, CHANNEL_BYTES // max(1, frame_bytes)))
+
+
+class Pipeline:
+    """Runs the frames of a source through the stages into a sink, once."""
+
+    def __init__(self, source: Source, stages: Stages, sink: Sink, *, batch: int = 4) -> None:
+        """Connect the parts; nothing runs yet, and none of them is closed here.
+
+        Args:
+            source: of frames.
+            stages: for every frame, in this order.
+            sink: for the finished frames.
+            batch: frames the networks see at once, at most; fewer for very large frames.
+        """
+        info = source.info
+        depth = channel_depth(info.width * info.height * 3)
+        self._source, self._stages, self._sink = source, stages, sink
+        self._batch = max(1, min(batch, depth))
+        self._frames: Channel[Frame] = Channel(max(depth, self._batch))
+        self._masks: Channel[tuple[Frame, Mask]] = Channel(depth)
+        self._finished: Channel[Frame] = Channel(depth)
+        self._busy = dict.fromkeys(STAGES, 0.0)
+        self._written = 0
+        self._problem: PartialError | None = None
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._stage_ended = threading.Semaphore(0)
+
+    def run(self, on_progress: Callable[[Progress], None] | None = None) -> Figures:
+        """Process all frames; the threads have ended when it returns or raises.
+
+        Args:
+            on_progress: called some ten times a second in the caller's thread.
+
+        Raises:
+            Interrupted: Ctrl-C; what had been read was written (a second Ctrl-C drops it).
+            HumansegError: of the source or the sink; the first error wins.
+        """
+        started_at = time.monotonic()
+        reader = threading.Thread(
+            target=self._guard, args=(self._read,), name="humanseg-read", daemon=True
+        )
+        stages = [
+            threading.Thread(target=self._guard_stage, args=(body,), name=f"humanseg-{name}")
+            for name, body in (
+                ("infer", self._infer),
+                ("finish", self._finish),
+                ("write", self._write),
+            )
+        ]
+        for thread in (reader, *stages):
+            thread.start()
+        interrupts = self._supervise(len(stages), started_at, on_progress)
+        for thread in stages:
+            thread.join()
+        reader.join(READER_PATIENCE)
+        if self._error is not None:
+            raise self._error
+        if interrupts:
+            raise Interrupted
+        seconds = time.monotonic() - started_at
+        return Figures(self._written, seconds, dict(self._busy), self._problem)
+
+    def _supervise(
+        self, stage_count: int, started_at: float, on_progress: Callable[[Progress], None] | None
+    ) -> int:
+        """Wait for the stages to end; returns how often Ctrl-C came."""
+        ended = interrupts = 0
+        promised = self._source.info.frame_count
+        while ended < stage_count:
+            try:
+                ended += self._stage_ended.acquire(timeout=TICK)
+                if on_progress is not None:
+                    on_progress(Progress(self._written, promised, time.monotonic() - started_at))
+            except KeyboardInterrupt:
+                interrupts += 1
+                if interrupts == 1:
+                    self._frames.finish()
+                else:
+                    self._abort()
+            except BaseException as error:
+                # The caller's own on_progress failed: the threads must not be left behind.
+                self._remember(error)
+                self._abort()
+        return interrupts
+
+    def _read(self) -> None:
+        frames = iter(self._source)
+        try:
+            while True:
+                with self._timed("decode"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                frame.pixels.flags.writeable = False
+                self._frames.put(frame)
+        except Ended:
+            raise
+        except PartialError as problem:
+            self._problem = problem
+        except Exception as error:
+            # What was decoded before is still worth writing.
+            self._remember(error)
+        self._frames.finish()
+
+    def _infer(self) -> None:
+        for frames in self._frames.batches(self._batch):
+            with self._timed("infer"):
+                masks = self._stages.segmenter.masks(frames, batch=self._batch)
+            for frame, mask in zip(frames, masks, strict=True):
+                with self._timed("smooth"):
+                    smoothed = self._stages.smoother.update(frame, mask)
+                self._masks.put((frame, smoothed))
+        self._masks.finish()
+
+    def _finish(self) -> None:
+        for frame, mask in self._masks:
+            with self._timed("refine"):
+                alpha = self._stages.refiner.refine(frame.pixels, mask)
+            with self._timed("composite"):
+                composed = self._stages.compositor.compose(frame, alpha)
+            self._finished.put(composed)
+        self._finished.finish()
+
+    def _write(self) -> None:
+        for frame in self._finished:
+            with self._timed("encode"):
+                self._sink.write(frame)
+            self._written += 1
+
+    def _guard_stage(self, body: Callable[[], None]) -> None:
+        try:
+            self._guard(body)
+        finally:
+            self._stage_ended.release()
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except Ended:
+            pass
+        except BaseException as error:
+            self._remember(error)
+            self._abort()
+
+    def _remember(self, error: BaseException) -> None:
+        with self._lock:
+            self._error = self._error or error
+
+    def _abort(self) -> None:
+        self._frames.abort()
+        self._masks.abort()
+        self._finished.abort()
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage; each stage belongs to one thread."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy[stage] += time.perf_counter() - begin

@@ -49,7 +49,7 @@ class Source(Closable, Protocol):
 
 
 class Sink(Closable, Protocol):
-    """Takes frames in order. `close` finishes; leaving the context with an error keeps a partial."""
+    """Takes frames in order; `close` finishes, leaving with an error keeps a partial."""
 
     def write(self, frame: Frame) -> None:
         """Take one frame; its pixels are not changed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -35,38 +37,49 @@ def _enlarge(features: Tensor, like: Tensor) -> Tensor:
     )
 
 
-class Exchange(nn.Module):
-    """Every branch receives the sum of all branches, brought to its size and channels."""
+class Arrival(nn.Module):
+    """What one branch receives: the sum of all branches, brought to its size and channels."""
+
+    def __init__(self, channels: list[int], target: int) -> None:
+        super().__init__()
+        self.target = target
+        self.paths = nn.ModuleList(
+            _path(count, channels[target], target - source) for source, count in enumerate(channels)
+        )
+
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        own = branches[self.target]
+        total = own
+        for source, (path, branch) in enumerate(zip(self.paths, branches, strict=True)):
+            if source > self.target:
+                total = total + _enlarge(path(branch), own)
+            elif source < self.target:
+                total = total + path(branch)
+        return torch.relu(total)
+
+
+def _path(in_channels: int, out_channels: int, halvings: int) -> nn.Module:
+    if halvings == 0:
+        return nn.Identity()
+    if halvings < 0:
+        return _project(in_channels, out_channels)
+    return _shrink(in_channels, out_channels, halvings)
+
+
+class Stage(nn.Module):
+    """Residual blocks in every branch, then an exchange between all of them."""
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
-        self.paths = nn.ModuleList(
-            nn.ModuleList(
-                self._path(channels[source], channels[target], target - source)
-                for source in range(len(channels))
-            )
-            for target in range(len(channels))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(count, count) for _ in range(BLOCKS)))
+            for count in channels
         )
-
-    @staticmethod
-    def _path(in_channels: int, out_channels: int, halvings: int) -> nn.Module:
-        if halvings == 0:
-            return nn.Identity()
-        if halvings < 0:
-            return _project(in_channels, out_channels)
-        return _shrink(in_channels, out_channels, halvings)
+        self.exchange = nn.ModuleList(Arrival(channels, target) for target in range(len(channels)))
 
     def forward(self, branches: list[Tensor]) -> list[Tensor]:
-        fused: list[Tensor] = []
-        for target, paths in enumerate(self.paths):
-            total = branches[target]
-            for source, path in enumerate(paths):  # type: ignore[arg-type]
-                if source > target:
-                    total = total + _enlarge(path(branches[source]), branches[target])
-                elif source < target:
-                    total = total + path(branches[source])
-            fused.append(torch.relu(total))
-        return fused
+        branches = [block(branch) for block, branch in zip(self.blocks, branches, strict=True)]
+        return [arrive(branches) for arrive in self.exchange]
 
 
 class HRNet(nn.Module):
@@ -89,18 +102,10 @@ class HRNet(nn.Module):
             ConvNormRelu(width // 2, width, stride=2), ResidualBlock(width, width)
         )
         self.widen = nn.ModuleList(
-            ConvNormRelu(before, after, stride=2)
-            for before, after in zip(channels, channels[1:], strict=False)
+            ConvNormRelu(before, after, stride=2) for before, after in pairwise(channels)
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(
-                nn.Sequential(*(ResidualBlock(count, count) for _ in range(BLOCKS)))
-                for count in channels[: stage + 2]
-            )
-            for stage in range(BRANCHES - 1)
-        )
-        self.exchanges = nn.ModuleList(
-            Exchange(channels[: stage + 2]) for stage in range(BRANCHES - 1)
+            Stage(channels[:branches]) for branches in range(2, BRANCHES + 1)
         )
         self.gather = nn.ModuleList(_project(count, width) for count in channels)
         self.mix = ConvNormRelu(width, width // 2, 1)
@@ -109,13 +114,9 @@ class HRNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         fine = self.stem(self.normalize(image))
         branches = [self.entry(fine)]
-        for widen, stage, exchange in zip(self.widen, self.stages, self.exchanges, strict=True):
+        for widen, stage in zip(self.widen, self.stages, strict=True):
             branches.append(widen(branches[-1]))
-            branches = [
-                block(branch)
-                for block, branch in zip(stage, branches, strict=True)  # type: ignore[arg-type]
-            ]
-            branches = exchange(branches)
+            branches = stage(branches)
         gathered = self.gather[0](branches[0])
         for project, branch in zip(self.gather[1:], branches[1:], strict=True):
             gathered = gathered + _enlarge(project(branch), branches[0])

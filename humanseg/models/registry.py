@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from humanseg.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from humanseg.models.ensemble import Ensemble
 
 NETWORKS: Mapping[str, str] = {
     "unet": "humanseg.models.unet:VanillaUNet",
@@ -24,6 +26,7 @@ NETWORKS: Mapping[str, str] = {
 """Architecture name -> "module:class"; imported only when a network is built."""
 
 WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights"
+SHARES_FILE = "ensemble.shares"
 REINSTALL_HINT = "reinstall humanseg: pip install --force-reinstall humanseg"
 
 
@@ -196,6 +199,10 @@ def _card_text(card: Card) -> str:
         "training": card.training,
         "scores": card.scores,
     }
+    return _sections_text(sections)
+
+
+def _sections_text(sections: Mapping[str, Mapping[str, Any]]) -> str:
     blocks = (
         f"[{title}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
         for title, values in sections.items()
@@ -212,3 +219,42 @@ def _toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value)
+
+
+def load_ensemble(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> Ensemble:
+    """Load several networks as one, with the fitted shares if there are any for these names.
+
+    Raises:
+        WeightsError: weights are missing or damaged, or the file of shares is.
+    """
+    from humanseg.models.ensemble import Ensemble
+
+    shares = read_shares(folder)
+    chosen = [shares.get(name, 0.0) for name in names] if set(names) == set(shares) else None
+    return Ensemble([load(name, folder) for name in names], chosen).eval()
+
+
+def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
+    """Fitted shares of the ensemble's members by name; empty when none were fitted.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    path = folder / SHARES_FILE
+    try:
+        members = tomllib.loads(path.read_text(encoding="utf-8"))["shares"]
+        return {str(name): float(share) for name, share in members.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, KeyError, TypeError, ValueError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(
+            f"is no file of shares: {error}", subject=path, hint=REINSTALL_HINT
+        ) from error
+
+
+def save_shares(shares: Mapping[str, float], fit: Mapping[str, Any], folder: Path) -> Path:
+    """Write the fitted shares of an ensemble, and how they were fitted."""
+    path = folder / SHARES_FILE
+    sections = {"shares": shares, "fit": fit}
+    path.write_text(_sections_text(sections), encoding="utf-8")
+    return path

@@ -26,7 +26,9 @@ class StackedDilation(nn.Module):
         parts = [out_channels // share for share in SHARES]
         self.stack = nn.ModuleList(
             ConvNormRelu(before, after, dilation=dilation)
-            for before, after, dilation in zip([in_channels, *parts], parts, DILATIONS, strict=False)
+            for before, after, dilation in zip(
+                [in_channels, *parts], parts, DILATIONS, strict=False
+            )
         )
 
     def forward(self, features: Tensor) -> Tensor:

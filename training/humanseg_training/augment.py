@@ -115,7 +115,7 @@ class Augmenter:
         return self._recolour(random, framed)
 
     def _empty(self, random: Random, height: int, width: int) -> Sample:
-        background = self._backgrounds[random.integers(len(self._backgrounds))]
+        background = self._backgrounds[int(random.integers(len(self._backgrounds)))]
         matrix = _crop_matrix(random, background.shape[:2], height, width, zoom=(0.5, 1.0))
         image = _warp(background, matrix, height, width, cv2.INTER_AREA)
         return Sample(

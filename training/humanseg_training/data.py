@@ -151,16 +151,15 @@ class Batches:
     def batch(self, step: int, *, pixels: int) -> Batch:
         """Make the batch of one step; all its samples have one shape of the size rule."""
         random = np.random.default_rng([self._config.seed, step])
-        shapes, chances = zip(*FRAME_SHAPES, strict=True)
-        height, width = input_size(
-            *shapes[random.choice(len(shapes), p=chances)], pixels=pixels
-        )
+        shapes = [shape for shape, _ in FRAME_SHAPES]
+        chosen = random.choice(len(shapes), p=[chance for _, chance in FRAME_SHAPES])
+        height, width = input_size(*shapes[chosen], pixels=pixels)
         samples = [self._draw(random, height, width) for _ in range(self._config.batch)]
         images = np.stack([sample.image for sample in samples]).transpose(0, 3, 1, 2)
         return Batch(
-            np.ascontiguousarray(images, np.float32) / 255,
-            np.stack([sample.mask for sample in samples])[:, None].astype(np.float32) / 255,
-            np.stack([sample.weight for sample in samples])[:, None].astype(np.float32) / 255,
+            _unit(images),
+            _unit(np.stack([sample.mask for sample in samples])[:, None]),
+            _unit(np.stack([sample.weight for sample in samples])[:, None]),
         )
 
     def _draw(self, random: np.random.Generator, height: int, width: int) -> Sample:
@@ -169,6 +168,11 @@ class Batches:
     def _pick(self, random: np.random.Generator) -> Sample:
         samples = self._sets[random.choice(len(self._sets), p=self._shares)]
         return samples[random.integers(len(samples))]
+
+
+def _unit(numbers: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """0..255 -> 0..1."""
+    return np.ascontiguousarray(numbers) * np.float32(1 / 255)
 
 
 def _sample(pair: Pair, data: DataSet) -> Sample:

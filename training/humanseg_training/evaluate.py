@@ -100,3 +100,20 @@ def enlarge(masks: NDArray[np.float32], height: int, width: int) -> list[NDArray
         np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         for mask in masks
     ]
+
+
+def preset_predictor(preset: str, *, engine: str = "auto", threads: int | None = None) -> Predict:
+    """Predict as a user's picture is predicted: networks, refinement and all.
+
+    Raises:
+        SettingsError: no such preset or engine.
+        WeightsError: weights are missing or damaged.
+    """
+    from humanseg.segmenter import Segmenter
+
+    segmenter = Segmenter(preset, device="cpu", engine=engine, threads=threads)
+
+    def predict(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        return segmenter.predict([np.ascontiguousarray(image[..., ::-1]) for image in images])
+
+    return predict

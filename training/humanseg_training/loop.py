@@ -175,10 +175,10 @@ def _step(
         logits.float(), torch.from_numpy(batch.masks), torch.from_numpy(batch.weights)
     )
     optimizer.zero_grad(set_to_none=True)
-    losses["total"].backward()
+    losses["total"].backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
-    return float(losses["total"])
+    return losses["total"].item()
 
 
 def _load(batches: Batches, schedule: Schedule, begin: int) -> Iterator[tuple[int, Batch]]:
@@ -196,7 +196,7 @@ def _load(batches: Batches, schedule: Schedule, begin: int) -> Iterator[tuple[in
     yield from loader
 
 
-def _as_is(item: tuple[int, Batch]) -> tuple[int, Batch]:
+def _as_is(item: Any) -> Any:
     return item
 
 

@@ -1,0 +1,264 @@
+"""What can stand behind the people: a blur, a colour, a picture, a video."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from humanseg.errors import PartialError, SettingsError, SourceError
+from humanseg.frames import Frame
+from humanseg.pixels import gaussian_mean, grow, resize
+from humanseg.protocols import Background
+from humanseg.sources.images import IMAGE_SUFFIXES, read_image
+from humanseg.sources.video_file import VideoFileSource
+
+if TYPE_CHECKING:
+    from humanseg.frames import Alpha, Image
+
+DEFAULT_STRENGTH = 0.5
+
+LARGEST_SIGMA = 0.05
+"""Spread of the strongest blur, as a share of the frame's height."""
+
+COLORS = {
+    "black": "#000000",
+    "white": "#ffffff",
+    "grey": "#808080",
+    "gray": "#808080",
+    "red": "#ff0000",
+    "green": "#00b140",
+    "blue": "#0047bb",
+}
+"""Colours by name; green and blue are the usual chroma-key colours."""
+
+
+class Stateless:
+    """Closing does nothing, as there is nothing to give back."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Blur(Stateless):
+    """The frame's own background, blurred without the people's colours in it.
+
+    Works at a quarter of the frame's size; a Gaussian as wide as ours holds nothing finer.
+
+    Source: normalised convolution, Knutsson and Westin, CVPR 1993, with 1 - alpha as certainty.
+    """
+
+    SCALE = 4
+    PERSON_SHARE = 0.004
+    """Certainty left to the people, so that a pixel far inside them still has a colour."""
+
+    def __init__(self, strength: float = DEFAULT_STRENGTH) -> None:
+        """Set the strength, 0 (none) to 1 (strongest).
+
+        Raises:
+            SettingsError: another number.
+        """
+        if not 0 <= strength <= 1:
+            raise SettingsError(
+                f"a blur of strength {strength:g} does not exist", hint="give 0 to 1, such as 0.5"
+            )
+        self._strength = strength
+
+    def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
+        """(H, W, 3) BGR: the blurred surroundings of the people."""
+        if self._strength == 0:
+            return frame.pixels
+        height, width = alpha.shape
+        size = (max(1, height // self.SCALE), max(1, width // self.SCALE))
+        small = resize(frame.pixels, *size).astype(np.float32)
+        # A pixel more, since the edge's own pixels carry some of the person's colour.
+        people = grow(resize(alpha, *size), 1)
+        certainty = 1 - np.float32(1 - self.PERSON_SHARE) * people
+        sigma = max(0.5, self._strength * LARGEST_SIGMA * height / self.SCALE)
+        colour = gaussian_mean(small * certainty[..., None], sigma)
+        total = gaussian_mean(certainty, sigma)
+        blurred = np.clip(colour / total[..., None], 0, 255).astype(np.uint8)
+        return resize(blurred, height, width)
+
+
+class Color(Stateless):
+    """One colour everywhere."""
+
+    def __init__(self, bgr: tuple[int, int, int]) -> None:
+        self._bgr = bgr
+        self._filled: Image | None = None
+
+    def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
+        """(H, W, 3) BGR of the one colour."""
+        if self._filled is None or self._filled.shape[:2] != alpha.shape:
+            self._filled = np.full((*alpha.shape, 3), self._bgr, np.uint8)
+        return self._filled
+
+
+class Picture(Stateless):
+    """A picture, scaled to cover the frame and cropped at its centre."""
+
+    def __init__(self, pixels: Image) -> None:
+        self._pixels = pixels
+        self._fitted: Image | None = None
+
+    def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
+        """(H, W, 3) BGR of the picture."""
+        if self._fitted is None or self._fitted.shape[:2] != alpha.shape:
+            self._fitted = cover(self._pixels, *alpha.shape[:2])
+        return self._fitted
+
+
+class Clip:
+    """A video at its own pace, from the start again when it ends; scaled to cover the frame."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the video.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        self._path = path
+        self._source = VideoFileSource(path)
+        self._frames = iter(self._source)
+        self._shown = self._next_or_none()
+        if self._shown is None:
+            raise SourceError("has no frames to show as a background", subject=path)
+        self._upcoming = self._next_or_none()
+        self._began = Fraction(0)
+
+    def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
+        """(H, W, 3) BGR of the clip's frame for the time of this frame."""
+        while self._upcoming is not None and self._upcoming.time <= frame.time - self._began:
+            self._shown, self._upcoming = self._upcoming, self._next_or_none()
+        if self._upcoming is None and self._ended(frame.time):
+            self._rewind(frame.time)
+        assert self._shown is not None
+        return cover(self._shown.pixels, *alpha.shape[:2])
+
+    def _ended(self, time: Fraction) -> bool:
+        assert self._shown is not None
+        lasting = self._shown.duration or Fraction(1, 25)
+        return time - self._began >= self._shown.time + lasting
+
+    def _rewind(self, time: Fraction) -> None:
+        self._source.close()
+        self._source = VideoFileSource(self._path)
+        self._frames = iter(self._source)
+        self._shown, self._upcoming = self._next_or_none() or self._shown, self._next_or_none()
+        self._began = time
+
+    def _next_or_none(self) -> Frame | None:
+        try:
+            return next(self._frames, None)
+        except PartialError:
+            # A damaged end only makes the loop shorter.
+            return None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def cover(pixels: Image, height: int, width: int) -> Image:
+    """Scale a picture so that it covers (height, width) without stretching, and crop its centre."""
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    tall = max(height, round(pixels.shape[0] * scale))
+    wide = max(width, round(pixels.shape[1] * scale))
+    scaled = resize(pixels, tall, wide)
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.ascontiguousarray(scaled[top : top + height, left : left + width])
+
+
+def open_background(what: str | Path) -> Background:
+    """Make a background of a short text.
+
+    Args:
+        what: "blur", "blur:0.8", a colour ("green", "#00ff00", "0,255,0" as red, green, blue), or
+            the path of a picture or a video.
+
+    Raises:
+        SettingsError: the text says none of these.
+        SourceError: the file does not exist, or is neither picture nor video.
+    """
+    text = str(what)
+    blur = re.fullmatch(r"blur(?::(.*))?", text)
+    if blur:
+        return Blur(_strength(blur[1]) if blur[1] is not None else DEFAULT_STRENGTH)
+    bgr = parse_color(text)
+    if bgr is not None:
+        return Color(bgr)
+    path = Path(what)
+    if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
+        return Picture(_read_background(path))
+    try:
+        return Clip(path)
+    except SourceError as error:
+        raise SourceError(
+            "is neither a picture nor a video that can be read",
+            subject=path,
+            hint="a background is a picture, a video, a colour such as '#00ff00', or blur",
+        ) from error
+
+
+def _read_background(path: Path) -> Image:
+    try:
+        return read_image(path)
+    except SourceError as error:
+        raise SourceError(
+            error.what,
+            subject=path,
+            hint="a background is a picture, a video, a colour such as '#00ff00', or blur",
+        ) from error
+
+
+def _strength(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(
+            f"'{text}' is no strength of a blur", hint="give 0 to 1, such as 0.5"
+        ) from None
+
+
+def parse_color(text: str) -> tuple[int, int, int] | None:
+    """Blue, green, red (0..255) of a colour; None when the text is no colour.
+
+    >>> parse_color("#ff8000"), parse_color("0,255,0"), parse_color("beach.jpg")
+    ((0, 128, 255), (0, 255, 0), None)
+    """
+    text = COLORS.get(text.lower(), text)
+    if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        red, green, blue = (int(text[at : at + 2], 16) for at in (1, 3, 5))
+        return blue, green, red
+    if re.fullmatch(r"\d{1,3},\d{1,3},\d{1,3}", text):
+        red, green, blue = (int(part) for part in text.split(","))
+        if max(red, green, blue) <= 255:
+            return blue, green, red
+    return None

@@ -1,0 +1,1 @@
+"""What runs the networks: torch, or OpenVINO where it is installed."""

@@ -1,0 +1,76 @@
+"""Which engine runs the networks on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+from humanseg.errors import MissingExtraError, SettingsError
+from humanseg.protocols import Engine
+
+ENGINES = ("auto", "torch", "openvino")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def open_engine(
+    models: Sequence[str], *, engine: str = "auto", device: str = "auto", threads: int = 2
+) -> Engine:
+    """Open the engine asked for; "auto" takes a GPU if there is one, then OpenVINO, then torch.
+
+    Args:
+        models: names of weights.
+        engine: one of ENGINES.
+        device: one of DEVICES.
+        threads: of the processor.
+
+    Raises:
+        SettingsError: unknown names, or a device this machine does not have.
+        MissingExtraError: OpenVINO is asked for and not installed.
+        WeightsError: weights are missing or damaged.
+    """
+    if engine not in ENGINES:
+        raise SettingsError(f"there is no engine '{engine}'", hint=f"one of {', '.join(ENGINES)}")
+    device = choose_device(device)
+    if engine == "openvino" or (engine == "auto" and device == "cpu" and has_openvino()):
+        if not has_openvino():
+            raise MissingExtraError(
+                "OpenVINO is not installed", hint="pip install 'humanseg[openvino]'"
+            )
+        if device != "cpu":
+            raise SettingsError(
+                f"OpenVINO runs on the processor only, not on '{device}'",
+                hint="leave out --engine, or use --device cpu",
+            )
+        from humanseg.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(models, threads=threads)
+    from humanseg.engines.torch_engine import TorchEngine
+
+    return TorchEngine(models, device=device, threads=threads)
+
+
+def choose_device(device: str) -> str:
+    """The device to use; "auto" takes CUDA, then MPS, then the processor.
+
+    Raises:
+        SettingsError: an unknown name, or a device this machine does not have.
+    """
+    if device not in DEVICES:
+        raise SettingsError(f"there is no device '{device}'", hint=f"one of {', '.join(DEVICES)}")
+    if device == "cpu":
+        return device
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name, there in present.items() if there), "cpu")
+    if not present[device]:
+        raise SettingsError(
+            f"this machine has no '{device}' device that torch can use", hint="use --device cpu"
+        )
+    return device

@@ -1,0 +1,320 @@
+"""Whole jobs: a video to a video, pictures to pictures, a video to mattes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from humanseg.backgrounds import open_background
+from humanseg.composite import OUTPUTS, Compositor
+from humanseg.errors import (
+    HumansegError,
+    Interrupted,
+    PartialError,
+    SettingsError,
+    SourceError,
+)
+from humanseg.frames import Frame, Matte
+from humanseg.pipeline import Pipeline, Progress, Stages, Summary
+from humanseg.refine import Refiner
+from humanseg.segmenter import Segmenter
+from humanseg.settings import find_preset
+from humanseg.sinks.images import OUTPUT_SUFFIXES, write_image
+from humanseg.sinks.video_file import VideoFileSink
+from humanseg.sources.images import list_images, read_image
+from humanseg.sources.video_file import VideoFileSource
+from humanseg.temporal import TemporalSmoother
+from humanseg.threads import share
+
+T = TypeVar("T")
+
+BATCH = 4
+"""Frames the networks see at once; on a processor more gains nothing."""
+
+
+def process_video(
+    source: str | Path,
+    target: str | Path,
+    *,
+    background: str | Path = "blur",
+    output: str = "composite",
+    preset: str = "balanced",
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    encoder_preset: str | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Cut the people out of a video file and write another, in step and with its sound.
+
+    Args:
+        source: video file.
+        target: video file; its suffix chooses the container.
+        background: "blur", "blur:0.8" (0..1), a colour ("green", "#00ff00", "0,255,0"), or the
+            path of a picture or a video.
+        output: "composite", "mask" (grey), "alpha" (transparent background), or "foreground"
+            (before black).
+        preset: "fast", "balanced" or "best".
+        device: "auto", "cpu", "cuda" or "mps".
+        engine: "auto", "torch" or "openvino".
+        threads: of the processor; None takes all cores.
+        codec: of the target, such as "h264"; None chooses by container and output.
+        crf: quality of the encoder, smaller is better; None takes the encoder's usual value.
+        encoder_preset: speed of the encoder, such as "veryfast".
+        overwrite: replace the target if it exists.
+        on_progress: called some ten times a second.
+
+    Raises:
+        InputError: something asked for cannot be; nothing was written.
+        OutputError: the target cannot be written; what exists is kept and named.
+        PartialError: the source ended early; the target is finished, `summary` tells its figures.
+        Interrupted: Ctrl-C; what was written is kept in the file that the error names.
+    """
+    settings = find_preset(preset)
+    shares = share(threads)
+    cv2.setNumThreads(shares.picture)
+    with (
+        VideoFileSource(Path(source), threads=shares.decode) as video,
+        open_background(background) as behind,
+        VideoFileSink(
+            Path(target),
+            video.info,
+            codec=codec,
+            crf=crf,
+            encoder_preset=encoder_preset,
+            alpha=output == "alpha",
+            overwrite=overwrite,
+            copy_from=Path(source),
+            threads=shares.encode,
+        ) as sink,
+        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+    ):
+        stages = Stages(
+            segmenter,
+            TemporalSmoother(settings.smoothing),
+            Refiner(settings.refine),
+            Compositor(behind, output),
+        )
+        began = time.monotonic()
+        try:
+            figures = Pipeline(video, stages, sink, batch=BATCH).run(on_progress)
+        except Interrupted as interruption:
+            sink.abort()
+            kept = sink.partial_path if sink.frames else None
+            raise Interrupted(kept=kept, frames=sink.frames) from interruption
+        sink.close()
+        summary = Summary(
+            target=Path(target),
+            frames=figures.frames,
+            promised=video.info.frame_count,
+            seconds=time.monotonic() - began,
+            stage_seconds=figures.stage_seconds,
+            width=video.info.width,
+            height=video.info.height,
+            preset=preset,
+            engine=segmenter.engine_name,
+            copied=sink.copied,
+            warnings=(*video.warnings, *sink.warnings),
+        )
+    return _unless_partial(summary, figures.problem)
+
+
+def process_images(
+    source: str | Path,
+    target: str | Path,
+    *,
+    background: str | Path = "blur",
+    output: str = "composite",
+    preset: str = "balanced",
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Cut the people out of a picture, or of every picture in a folder.
+
+    Args:
+        source: a picture, or a folder of pictures.
+        target: a picture for a picture; else a folder, made when missing, whose pictures have the
+            stems of the source's. Masks and transparent pictures in a folder are PNGs.
+        background: as in `process_video`.
+        output: as in `process_video`; "mask" gives 8-bit grey pictures.
+        preset: as in `process_video`.
+        device: as in `process_video`.
+        engine: as in `process_video`.
+        threads: as in `process_video`.
+        overwrite: replace pictures that exist.
+        on_progress: called after every few pictures.
+
+    Raises:
+        InputError: something asked for cannot be; nothing was written.
+        OutputError: a picture cannot be written.
+        PartialError: some pictures of a folder cannot be read; the others were written.
+    """
+    find_preset(preset)
+    cv2.setNumThreads(share(threads).picture)
+    pairs = _image_pairs(Path(source), Path(target), output)
+    _refuse_existing([into for _, into in pairs], overwrite=overwrite)
+    busy = dict.fromkeys(("decode", "infer", "composite", "encode"), 0.0)
+    unreadable: list[HumansegError] = []
+    written, size, began = 0, (0, 0), time.monotonic()
+    with (
+        open_background(background) as behind,
+        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+    ):
+        compositor = Compositor(behind, output)
+        for chunk in _chunks(pairs, BATCH):
+            marks = [time.perf_counter()]
+            frames, targets = _read_images(chunk, unreadable, alone=len(pairs) == 1)
+            marks.append(time.perf_counter())
+            alphas = segmenter.predict(frames)
+            marks.append(time.perf_counter())
+            results = [
+                compositor.compose(frame, alpha)
+                for frame, alpha in zip(frames, alphas, strict=True)
+            ]
+            marks.append(time.perf_counter())
+            for result, into in zip(results, targets, strict=True):
+                pixels = result.pixels[..., 0] if output == "mask" else result.pixels
+                into.parent.mkdir(parents=True, exist_ok=True)
+                write_image(into, pixels, overwrite=overwrite)
+                written, size = written + 1, (result.width, result.height)
+            marks.append(time.perf_counter())
+            for stage, begin, end in zip(busy, marks, marks[1:], strict=False):
+                busy[stage] += end - begin
+            if on_progress is not None:
+                on_progress(Progress(written, len(pairs), time.monotonic() - began))
+    summary = Summary(
+        target=Path(target),
+        frames=written,
+        promised=len(pairs),
+        seconds=time.monotonic() - began,
+        stage_seconds=busy,
+        width=size[0],
+        height=size[1],
+        preset=preset,
+        engine=segmenter.engine_name,
+        copied=(),
+        warnings=tuple(str(error) for error in unreadable),
+    )
+    if unreadable and not written:
+        raise unreadable[0]
+    problem = None
+    if unreadable:
+        problem = PartialError(f"{written} of {len(pairs)} pictures could be read", subject=source)
+    return _unless_partial(summary, problem)
+
+
+def matte(
+    source: str | Path,
+    preset: str = "balanced",
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+) -> Iterator[Matte]:
+    """Give the frames of a video with their alphas, one by one, smoothed over time.
+
+    No thread is started; the caller's loop sets the pace.
+
+    Args:
+        source: video file.
+        preset: "fast", "balanced" or "best".
+        device: "auto", "cpu", "cuda" or "mps".
+        engine: "auto", "torch" or "openvino".
+        threads: of the processor; None takes all cores.
+
+    Raises:
+        InputError: something asked for cannot be.
+        PartialError: the source ended early, after all its frames were given.
+    """
+    settings = find_preset(preset)
+    smoother, refiner = TemporalSmoother(settings.smoothing), Refiner(settings.refine)
+    with (
+        VideoFileSource(Path(source), threads=share(threads).decode) as video,
+        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+    ):
+        for frame in video:
+            [mask] = segmenter.masks([frame])
+            yield Matte(frame, refiner.refine(frame.pixels, smoother.update(frame, mask)))
+
+
+def _unless_partial(summary: Summary, problem: PartialError | None) -> Summary:
+    if problem is not None:
+        problem.summary = summary
+        raise problem
+    return summary
+
+
+def _image_pairs(source: Path, target: Path, output: str) -> list[tuple[Path, Path]]:
+    """Every picture to read, with the file its result goes to."""
+    if output not in OUTPUTS:
+        raise SettingsError(f"there is no output '{output}'", hint=f"one of {', '.join(OUTPUTS)}")
+    images = list_images(source)
+    if not source.is_dir() and not target.is_dir() and target.suffix:
+        return [(images[0], target)]
+    if target.is_file():
+        raise SettingsError(
+            "is a file, and a folder of pictures needs a folder to go to", subject=target
+        )
+    pairs = [(image, target / (image.stem + _suffix(image, output))) for image in images]
+    doubled = _first_double([into for _, into in pairs])
+    if doubled is not None:
+        raise SettingsError(
+            "two pictures of the folder would be written to this file",
+            subject=doubled,
+            hint="rename one of them: their names differ only in the suffix",
+        )
+    return pairs
+
+
+def _suffix(image: Path, output: str) -> str:
+    suffix = image.suffix.lower()
+    return suffix if output in ("composite", "foreground") and suffix in OUTPUT_SUFFIXES else ".png"
+
+
+def _first_double(paths: Sequence[Path]) -> Path | None:
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            return path
+        seen.add(path)
+    return None
+
+
+def _refuse_existing(targets: Sequence[Path], *, overwrite: bool) -> None:
+    existing = [path for path in targets if path.exists()]
+    if existing and not overwrite:
+        raise SettingsError("exists already", subject=existing[0], hint="use --overwrite")
+
+
+def _read_images(
+    pairs: Sequence[tuple[Path, Path]], unreadable: list[HumansegError], *, alone: bool
+) -> tuple[list[Frame], list[Path]]:
+    frames: list[Frame] = []
+    targets: list[Path] = []
+    for image, into in pairs:
+        try:
+            pixels = read_image(image)
+        except SourceError as error:
+            if alone:
+                raise
+            unreadable.append(error)
+            continue
+        frames.append(Frame(pixels, len(frames), Fraction(0)))
+        targets.append(into)
+    return frames, targets
+
+
+def _chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:
+    for begin in range(0, len(items), length):
+        yield items[begin : begin + length]

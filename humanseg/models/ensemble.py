@@ -1,0 +1,77 @@
+"""Several networks as one: their logits are added with learned weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class Ensemble(nn.Module):
+    """Softmax-weighted sum of the logits of several networks.
+
+    (N, 3, h, w) RGB 0..1 -> (N, 1, h, w) logits. `mixing` holds the numbers before the softmax;
+    equal numbers give a plain mean.
+    """
+
+    def __init__(
+        self, networks: Sequence[nn.Module], shares: Sequence[float] | None = None
+    ) -> None:
+        super().__init__()
+        if not networks:
+            raise ValueError("an ensemble needs at least one network")
+        start = torch.ones(len(networks)) if shares is None else torch.tensor(list(shares))
+        if len(start) != len(networks) or not bool((start > 0).all()):
+            raise ValueError(f"{len(networks)} networks need as many shares above 0, not {shares}")
+        self.networks = nn.ModuleList(networks)
+        self.mixing = nn.Parameter(start.log())
+
+    @property
+    def shares(self) -> list[float]:
+        """What each network contributes; adds up to 1."""
+        return [float(share) for share in torch.softmax(self.mixing.detach(), 0)]
+
+    def forward(self, image: Tensor) -> Tensor:
+        shares = torch.softmax(self.mixing, 0)
+        logits = [shares[i] * network(image) for i, network in enumerate(self.networks)]
+        return torch.stack(logits).sum(dim=0)
+
+
+class Serving(nn.Module):
+    """The whole graph an engine runs: bytes in, probabilities out.
+
+    (N, h, w, 3) uint8 BGR -> (N, h, w) float32 0..1.
+    """
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network = network.to(dtype)
+        self._dtype = dtype
+
+    def forward(self, batch: Tensor) -> Tensor:
+        # A strided view, not a copy: channels_last is what the convolutions want.
+        image = batch.permute(0, 3, 1, 2).to(self._dtype) / 255
+        rgb = torch.flip(image, [1]).contiguous(memory_format=torch.channels_last)
+        return torch.sigmoid(self.network(rgb)[:, 0].float())
+
+
+def fuse_batch_norm(module: nn.Module) -> nn.Module:
+    """Fold every batch norm into the convolution before it, in place; for inference only.
+
+    Works on the `nn.Sequential`s that all our blocks are made of.
+    """
+    for child in module.children():
+        fuse_batch_norm(child)
+    if isinstance(module, nn.Sequential):
+        layers = list(module)
+        for index, (first, second) in enumerate(pairwise(layers)):
+            if isinstance(second, nn.BatchNorm2d) and isinstance(
+                first, nn.Conv2d | nn.ConvTranspose2d
+            ):
+                module[index] = nn.utils.fusion.fuse_conv_bn_eval(
+                    first, second, transpose=isinstance(first, nn.ConvTranspose2d)
+                )
+                module[index + 1] = nn.Identity()
+    return module

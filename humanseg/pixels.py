@@ -1,0 +1,49 @@
+"""OpenCV's picture operations with types and with (height, width) order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from humanseg.frames import Image
+
+Array = TypeVar("Array", bound="NDArray[Any]")
+
+
+def resize(array: Array, height: int, width: int) -> Array:
+    """Scale to (height, width): averaging when smaller, bilinear when larger; same dtype.
+
+    The array itself when it has that size already.
+    """
+    if array.shape[:2] == (height, width):
+        return array
+    smaller = height * width < array.shape[0] * array.shape[1]
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cast("Array", cv2.resize(array, (width, height), interpolation=way))
+
+
+def box_mean(array: Array, radius: int) -> Array:
+    """Mean over the square window of (2 radius + 1) pixels around each pixel."""
+    return cast("Array", cv2.blur(array, (2 * radius + 1, 2 * radius + 1)))
+
+
+def gaussian_mean(array: Array, sigma: float) -> Array:
+    """Mean weighted by a Gaussian of `sigma` pixels; the edge is repeated outwards."""
+    return cast("Array", cv2.GaussianBlur(array, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def grow(array: Array, radius: int) -> Array:
+    """Largest value in the square window of (2 radius + 1) pixels around each pixel."""
+    return cast("Array", cv2.dilate(array, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)))
+
+
+def luma(image: Image) -> NDArray[np.float32]:
+    """(H, W) luma 0..1 (BT.601 weights on sRGB values) of a BGR picture."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) * np.float32(1 / 255)

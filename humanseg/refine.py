@@ -1,0 +1,159 @@
+"""Masks at network size -> alphas at frame size: clean, enlarge along edges, shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from humanseg.guided_filter import guided_upsample
+from humanseg.pixels import grow, luma, resize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from humanseg.frames import Alpha, Image, Mask
+
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions:
+    """How a mask becomes an alpha.
+
+    Attributes:
+        erosion: 0..1, how much of the edge's outermost mask pixel is drawn in.
+        smallest_part: share of the largest part (0..1) below which a separate part is a speck
+            and removed, and below which a hole is filled; 0 keeps all.
+        guide_pixels: the filter runs at the largest half, quarter ... of the frame that has at most
+            this many pixels; the rest of the way is bilinear.
+        radius: of the guided filter, in pixels of the mask.
+        epsilon: of the guided filter, in squared luma.
+        low: probability that becomes alpha 0.
+        high: probability that becomes alpha 1.
+    """
+
+    erosion: float = 0.0
+    smallest_part: float = 0.03
+    guide_pixels: int = 640 * 400
+    radius: int = 2
+    epsilon: float = 2e-3
+    low: float = 0.2
+    high: float = 0.8
+
+
+class Refiner:
+    """Turns masks into alphas; keeps no state between frames."""
+
+    def __init__(self, options: RefineOptions | None = None) -> None:
+        self._options = options or RefineOptions()
+
+    def refine(self, pixels: Image, mask: Mask) -> Alpha:
+        """Make the alpha of one picture.
+
+        Args:
+            pixels: (H, W, 3) uint8 BGR.
+            mask: (h, w) float32, 0..1, of that picture.
+
+        Returns:
+            (H, W) float32, 0..1, a new array.
+        """
+        options = self._options
+        height, width = pixels.shape[:2]
+        mask = remove_specks(mask, options.smallest_part)
+        mask = soft_erode(mask, options.erosion)
+        guide = _guide(pixels, options.guide_pixels)
+        if guide.shape[0] >= mask.shape[0] and guide.shape[1] >= mask.shape[1]:
+            mask = guided_upsample(mask, guide, radius=options.radius, epsilon=options.epsilon)
+        return resize(shape_alpha(mask, options.low, options.high), height, width)
+
+
+def _guide(pixels: Image, most_pixels: int) -> NDArray[np.float32]:
+    """Luma 0..1 of a picture, halved until it has at most so many pixels."""
+    height, width = pixels.shape[:2]
+    while height * width > most_pixels:
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return luma(resize(pixels, height, width))
+
+
+def soft_erode(mask: Mask, amount: float) -> Mask:
+    """Draw the edge in by up to one pixel.
+
+    Args:
+        mask: (h, w) float32, 0..1.
+        amount: 0..1; 0 leaves the mask as it is, 1 takes the smallest of each pixel's neighbours.
+
+    Returns:
+        (h, w) float32, 0..1; never above the mask.
+    """
+    if amount == 0:
+        return mask
+    smallest = np.asarray(cv2.erode(mask, CROSS), np.float32)
+    return mask + np.float32(amount) * (smallest - mask)
+
+
+def remove_specks(mask: Mask, smallest_part: float) -> Mask:
+    """Take away small separate parts and fill small holes.
+
+    Args:
+        mask: (h, w) float32, 0..1.
+        smallest_part: share of the largest part's area, 0..1; smaller parts go, and holes smaller
+            than this share of the largest part are filled.
+
+    Returns:
+        (h, w) float32, 0..1; the mask itself where nothing had to change.
+    """
+    if smallest_part <= 0:
+        return mask
+    inside = (mask > 0.5).astype(np.uint8)
+    count, labels, figures, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    if count < 2:
+        return mask
+    areas = figures[1:, cv2.CC_STAT_AREA]
+    smallest = areas.max() * smallest_part
+    cleaned = mask
+    specks = 1 + np.flatnonzero(areas < smallest)
+    if len(specks):
+        # One pixel more, so that the speck's own soft edge goes with it.
+        around = grow(np.isin(labels, specks).astype(np.uint8), 2)
+        kept = np.isin(labels, 1 + np.flatnonzero(areas >= smallest))
+        near_kept = grow(kept.astype(np.uint8), 2)
+        cleaned = np.where((around > 0) & (near_kept == 0), np.float32(0), cleaned)
+    return _fill_holes(cleaned, smallest)
+
+
+def _fill_holes(mask: Mask, smallest: float) -> Mask:
+    outside = (mask <= 0.5).astype(np.uint8)
+    count, labels, figures, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    height, width = mask.shape
+    holes = [
+        label
+        for label in range(1, count)
+        if figures[label, cv2.CC_STAT_AREA] < smallest
+        and figures[label, cv2.CC_STAT_LEFT] > 0
+        and figures[label, cv2.CC_STAT_TOP] > 0
+        and figures[label, cv2.CC_STAT_LEFT] + figures[label, cv2.CC_STAT_WIDTH] < width
+        and figures[label, cv2.CC_STAT_TOP] + figures[label, cv2.CC_STAT_HEIGHT] < height
+    ]
+    if not holes:
+        return mask
+    filled: Mask = np.where(np.isin(labels, holes), np.float32(1), mask)
+    return filled
+
+
+def shape_alpha(mask: Mask, low: float, high: float) -> Alpha:
+    """Stretch the unsure band between two probabilities over 0..1, smooth at both ends.
+
+    Args:
+        mask: (H, W) float32, 0..1.
+        low: becomes 0.
+        high: becomes 1.
+
+    Returns:
+        (H, W) float32, 0..1, a new array: 3t^2 - 2t^3 of the stretched value t.
+    """
+    share = np.clip((mask - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    alpha: Alpha = share * share * (3 - 2 * share)
+    return alpha

@@ -1,0 +1,151 @@
+"""Frames -> masks at network size: resize, batch, infer, average with the mirror image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from humanseg.engines.choose import open_engine
+from humanseg.frames import Frame
+from humanseg.pixels import resize
+from humanseg.protocols import Engine
+from humanseg.refine import Refiner
+from humanseg.settings import find_preset
+from humanseg.sizes import Fit, fit
+from humanseg.threads import share
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from humanseg.frames import Alpha, Image, Mask
+
+
+class Segmenter:
+    """Finds people in pictures.
+
+    >>> with Segmenter("fast", device="cpu") as segmenter:
+    ...     [alpha] = segmenter.predict([np.zeros((90, 160, 3), np.uint8)])
+    >>> alpha.shape
+    (90, 160)
+    """
+
+    def __init__(
+        self,
+        preset: str = "balanced",
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Load the networks of a preset.
+
+        Args:
+            preset: "fast", "balanced" or "best".
+            device: "auto", "cpu", "cuda" or "mps".
+            engine: "auto", "torch" or "openvino".
+            threads: of the processor; None takes all cores.
+
+        Raises:
+            SettingsError: an unknown name, or a device this machine does not have.
+            MissingExtraError: OpenVINO is asked for and not installed.
+            WeightsError: weights are missing or damaged.
+        """
+        chosen = find_preset(preset)
+        self._flip = chosen.flip
+        self._engine = open_engine(
+            chosen.models, engine=engine, device=device, threads=share(threads).infer
+        )
+        self._refiner = Refiner(chosen.refine)
+
+    @classmethod
+    def from_engine(cls, engine: Engine, *, flip: bool = False) -> Self:
+        """Make a segmenter of an engine that is open already; it is closed with the segmenter."""
+        segmenter = cls.__new__(cls)
+        segmenter._flip, segmenter._engine, segmenter._refiner = flip, engine, Refiner()
+        return segmenter
+
+    @property
+    def engine_name(self) -> str:
+        """What runs the networks, and where."""
+        return self._engine.name
+
+    def predict(self, frames: Sequence[Frame | Image]) -> list[Alpha]:
+        """Alphas of pictures, each for itself, along the pictures' own edges.
+
+        Args:
+            frames: frames, or (H, W, 3) uint8 BGR arrays; sizes may differ.
+
+        Returns:
+            One (H, W) float32 array 0..1 a picture.
+        """
+        masks = self.masks(frames)
+        return [
+            self._refiner.refine(_pixels(frame), mask)
+            for frame, mask in zip(frames, masks, strict=True)
+        ]
+
+    def masks(self, frames: Sequence[Frame | Image], *, batch: int | None = None) -> list[Mask]:
+        """Masks at network size, (h, w) float32 0..1, in the shape of each picture.
+
+        Args:
+            frames: frames, or (H, W, 3) uint8 BGR arrays; sizes may differ.
+            batch: pad each group of equal sizes to this many, so that an engine meets one shape
+                of batch only; None does not pad.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, frame in enumerate(frames):
+            height, width = _pixels(frame).shape[:2]
+            groups.setdefault((height, width), []).append(index)
+        masks: dict[int, Mask] = {}
+        for (height, width), indices in groups.items():
+            place = fit(height, width)
+            inputs = np.stack([_shrink(_pixels(frames[index]), place) for index in indices])
+            found = self._infer(inputs, batch)[: len(indices)]
+            masks.update(zip(indices, (_crop(mask, place) for mask in found), strict=True))
+        return [masks[index] for index in range(len(frames))]
+
+    def _infer(self, inputs: NDArray[np.uint8], batch: int | None) -> NDArray[np.float32]:
+        if batch is not None and len(inputs) < batch:
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], batch - len(inputs), axis=0)])
+        if not self._flip:
+            return self._engine.infer(inputs)
+        mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
+        both = self._engine.infer(np.concatenate([inputs, mirrored]))
+        return (both[: len(inputs)] + both[len(inputs) :, :, ::-1]) * np.float32(0.5)
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _pixels(frame: Frame | Image) -> Image:
+    return frame.pixels if isinstance(frame, Frame) else frame
+
+
+def _shrink(pixels: Image, place: Fit) -> Image:
+    small = resize(pixels, place.height, place.width)
+    below = place.input_height - place.height - place.top
+    right = place.input_width - place.width - place.left
+    if place.top or place.left or below or right:
+        padding = ((place.top, below), (place.left, right), (0, 0))
+        small = np.pad(small, padding, mode="edge")
+    return small
+
+
+def _crop(mask: Mask, place: Fit) -> Mask:
+    inner = mask[place.top : place.top + place.height, place.left : place.left + place.width]
+    return np.ascontiguousarray(inner)

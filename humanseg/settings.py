@@ -1,0 +1,54 @@
+"""Presets: which networks, and how their masks are treated."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from humanseg.errors import SettingsError
+from humanseg.refine import RefineOptions
+from humanseg.temporal import SmoothingOptions
+
+ENSEMBLE = ("unet", "sdunet", "linknet", "hrnet")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The options of all stages together.
+
+    Attributes:
+        models: names of weights; several are one ensemble.
+        flip: average each mask with that of the mirror image, at twice the cost.
+        smoothing: of masks over time.
+        refine: from mask to alpha.
+        about: one line for people.
+    """
+
+    models: tuple[str, ...]
+    flip: bool = False
+    smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
+    refine: RefineOptions = field(default_factory=RefineOptions)
+    about: str = ""
+
+
+PRESETS: Mapping[str, Preset] = {
+    "fast": Preset(models=("fast",), about="one small network, for calls on a laptop"),
+    "balanced": Preset(models=ENSEMBLE, about="the four networks together; the default"),
+    "best": Preset(
+        models=ENSEMBLE, flip=True, about="the four networks on picture and mirror image, for files"
+    ),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(PRESETS)}"
+        raise SettingsError(f"there is no preset '{name}'", hint=hint)
+    return PRESETS[name]

@@ -1,0 +1,88 @@
+"""Fit what each network of an ensemble contributes, on pictures none of them was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from humanseg.errors import TrainingDataError
+from humanseg.models import registry
+from humanseg.sizes import input_size
+from humanseg_training.config import DataSet
+from humanseg_training.data import is_held_out, list_pairs, read_pair
+from humanseg_training.losses import segmentation_loss
+
+STEPS = 200
+LEARNING_RATE = 0.05
+
+
+def fit_ensemble(
+    names: Sequence[str],
+    root: Path,
+    data: Sequence[DataSet],
+    *,
+    holdout: int,
+    folder: Path = registry.WEIGHTS_FOLDER,
+) -> dict[str, float]:
+    """Fit the softmax weights of an ensemble on the held-out pictures of its training sets.
+
+    Args:
+        names: of the members' weights.
+        root: folder of all data.
+        data: sets the members were trained on.
+        holdout: the members' own `holdout`: every so many-th picture was kept out.
+        folder: of the weights.
+
+    Returns:
+        The share of each member; they add up to 1.
+
+    Raises:
+        TrainingDataError: a set is missing, or nothing is held out.
+        WeightsError: weights are missing or damaged.
+    """
+    networks = [registry.load(name, folder) for name in names]
+    logits, masks, weights = [], [], []
+    for item in data:
+        for pair in list_pairs(root, item):
+            if not is_held_out(pair.image, holdout):
+                continue
+            image, mask = read_pair(pair)
+            size = input_size(*mask.shape)
+            logits.append(_all_logits(networks, cv2.resize(image, size[::-1], interpolation=3)))
+            masks.append(_plane(mask, size))
+            weights.append(torch.full_like(masks[-1], item.weight * item.share))
+    if not logits:
+        raise TrainingDataError("holds no pictures that were kept out of training", subject=root)
+    mixing = torch.zeros(len(networks), requires_grad=True)
+    optimizer = torch.optim.Adam([mixing], lr=LEARNING_RATE)
+    for _ in range(STEPS):
+        shares = torch.softmax(mixing, 0).view(-1, 1, 1, 1)
+        loss = torch.stack(
+            [
+                weight.mean()
+                * segmentation_loss((shares * planes).sum(0, keepdim=True), mask, weight)["total"]
+                for planes, mask, weight in zip(logits, masks, weights, strict=True)
+            ]
+        ).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    fitted = torch.softmax(mixing.detach(), 0)
+    return {name: round(float(share), 4) for name, share in zip(names, fitted, strict=True)}
+
+
+@torch.inference_mode()
+def _all_logits(networks: Sequence[torch.nn.Module], image: np.ndarray) -> Tensor:
+    """(members, 1, h, w) logits of one RGB picture of network size."""
+    batch = torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(255))
+    return torch.cat([network(batch) for network in networks]).clone()
+
+
+def _plane(mask: np.ndarray, size: tuple[int, int]) -> Tensor:
+    small = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small[None, None] / np.float32(255))
