@@ -1,0 +1,1 @@
+"""What reading and writing share: the gate to FFmpeg, and colour."""
