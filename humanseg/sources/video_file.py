@@ -439,7 +439,7 @@ class _Turn:
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The four numbers of the display matrix that turn and flip, in 1/65536."""
-    for data in cast("tuple[SideData, ...]", tuple(frame.side_data.values())):
+    for data in cast("Iterator[SideData]", iter(frame.side_data)):
         if data.type == SideDataType.DISPLAYMATRIX:
             a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
             return a, b, c, d
