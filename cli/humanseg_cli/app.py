@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 import humanseg
+from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
+from humanseg_cli.doctor import doctor
+from humanseg_cli.evaluate import evaluate
 from humanseg_cli.image import image
+from humanseg_cli.models import models
+from humanseg_cli.train import train
 from humanseg_cli.video import video
-
-FILES = "Files"
 
 app = typer.Typer(
     name="humanseg",
@@ -19,8 +22,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.command(cls=Command, rich_help_panel=FILES)(video)
-app.command(cls=Command, rich_help_panel=FILES)(image)
+COMMANDS = {
+    "Files": (video, image),
+    "This machine": (models, doctor, bench),
+    "Training": (train, evaluate),
+}
+for panel, functions in COMMANDS.items():
+    for function in functions:
+        app.command(cls=Command, rich_help_panel=panel)(function)
 
 
 def _print_version(asked: bool) -> None:
@@ -34,11 +43,15 @@ def humanseg_command(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
+            "--version",
+            metavar="",
+            help="Print the version.",
+            callback=_print_version,
+            is_eager=True,
         ),
     ] = False,
 ) -> None:
-    """Cut people out of video: blur, replace or remove what is behind them.
+    """Cut people out of video.
 
     [bold]humanseg video in.mp4 out.mp4[/bold]
     """

@@ -129,10 +129,15 @@ def table(
     return drawn
 
 
-def table_of(done: Summary | None) -> dict[str, object]:
-    """A summary as JSON takes it; empty when there is none."""
-    if done is None:
-        return {}
+def show(drawn: Table) -> None:
+    """Print a table to stdout."""
+    from rich.console import Console
+
+    Console(highlight=False).print(drawn)
+
+
+def fields(done: Summary) -> dict[str, object]:
+    """A summary as JSON takes it."""
     return {
         "target": str(done.target),
         "frames": done.frames,

@@ -35,7 +35,9 @@ def show_error(error: HumansegError, shown: Shown) -> None:
     """Show an error that was raised on purpose; a partial job has its summary, too."""
     summary = error.summary if isinstance(error, PartialError) else None
     if shown.as_json:
-        _print_json(error.what, error.subject, error.hint, draw.table_of(summary))
+        _print_json(
+            error.what, error.subject, error.hint, {} if summary is None else draw.fields(summary)
+        )
     else:
         if summary is not None and not shown.quiet:
             draw.summary(summary)

@@ -46,7 +46,7 @@ def image(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Blur, replace or remove the background of a picture, or of a folder of them.
+    """Blur, replace or remove what is behind people in pictures.
 
     [bold]humanseg image photos/ masks/ --output mask[/bold]
     """
@@ -67,6 +67,6 @@ def image(
             on_progress=on_progress,
         )
     if as_json:
-        draw.print_json(draw.table_of(done))
+        draw.print_json(draw.fields(done))
     elif not quiet:
         draw.summary(done, unit="pictures")

@@ -76,7 +76,7 @@ def video(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Blur, replace or remove the background of a video file.
+    """Blur, replace or remove what is behind people in a video.
 
     [bold]humanseg video in.mp4 out.mp4 --blur-background 0.8[/bold]
     """
@@ -100,6 +100,6 @@ def video(
             on_progress=on_progress,
         )
     if as_json:
-        draw.print_json(draw.table_of(done))
+        draw.print_json(draw.fields(done))
     elif not quiet:
         draw.summary(done)

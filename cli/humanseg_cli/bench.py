@@ -1,0 +1,182 @@
+"""`humanseg bench`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+import humanseg
+from humanseg.errors import HumansegError, SettingsError
+from humanseg_cli import draw
+from humanseg_cli.options import Debug, Device, Engine, Json, Threads
+
+MEASURE = "What is measured"
+CODEC = "codec"
+PLAIN = "plain"
+SAMPLE = Path(humanseg.__file__).parent.parent / "samples" / "walk.mp4"
+
+Run = dict[str, Any]
+"""What a child prints, see bench_child.measure."""
+
+
+class BenchError(HumansegError):
+    """A run that was to be measured failed."""
+
+
+def bench(
+    clip: Annotated[
+        Path | None,
+        Argument(metavar="[CLIP]", help="Its pictures; else the sample's.", show_default=False),
+    ] = None,
+    size: Annotated[
+        str, Option("--size", metavar="WxH", help="Of the frames.", rich_help_panel=MEASURE)
+    ] = "1280x720",
+    frames: Annotated[
+        int, Option("--frames", metavar="N", min=1, help="In a run.", rich_help_panel=MEASURE)
+    ] = 300,
+    runs: Annotated[
+        int, Option("--runs", metavar="N", min=1, help="Of each kind.", rich_help_panel=MEASURE)
+    ] = 3,
+    presets: Annotated[
+        str,
+        Option("--presets", metavar="A,B,...", help="One kind each.", rich_help_panel=MEASURE),
+    ] = "fast,balanced,best",
+    device: Device = "auto",
+    engine: Engine = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure speed and memory against plain decoding and encoding.
+
+    [bold]humanseg bench --presets balanced --frames 3000[/bold]
+    """
+    kinds = (CODEC, PLAIN, *_presets(presets))
+    height, width = _size(size)
+    job = {"device": device, "engine": engine, "threads": threads}
+    measured: dict[str, list[Run]] = {kind: [] for kind in kinds}
+    with tempfile.TemporaryDirectory(prefix="humanseg-bench-") as folder:
+        source = Path(folder) / "clip.mp4"
+        wanted = {"target": str(source), "height": height, "width": width, "frames": frames}
+        _run_child({"kind": "clip", "source": _clip(clip), **wanted})
+        for number, kind in _rounds(kinds, runs):
+            target = Path(folder) / f"{kind}.mp4"
+            paths = {"source": str(source), "target": str(target)}
+            began = time.perf_counter()
+            run = _run_child({"kind": kind, **paths, **job})
+            run["start_seconds"] = time.perf_counter() - began - run["seconds"]
+            measured[kind].append(run)
+            target.unlink()
+            if not as_json:
+                _say(f"run {number} of {runs}, {kind}: {run['seconds']:.1f} s")
+    table = {kind: summarise(measured[kind], measured[PLAIN]) for kind in kinds}
+    if as_json:
+        draw.print_json({"size": size, "frames": frames, "runs": measured, "medians": table})
+    else:
+        _draw(table)
+
+
+def summarise(runs: Sequence[Run], plain: Sequence[Run]) -> dict[str, float | None]:
+    """Medians of the runs of one kind.
+
+    Args:
+        runs: of this kind, in order.
+        plain: of the plain decode and encode, in the same order: each run is compared with its
+            neighbour in time, so that a machine that slows down does not spoil the ratio.
+    """
+    ratios = [run["seconds"] / beside["seconds"] for run, beside in zip(runs, plain, strict=True)]
+    return {
+        "seconds": statistics.median(run["seconds"] for run in runs),
+        "start_seconds": statistics.median(run["start_seconds"] for run in runs),
+        "frames_per_second": statistics.median(run["frames"] / run["seconds"] for run in runs),
+        "ratio": statistics.median(ratios),
+        "peak_megabytes": statistics.median(run["peak_megabytes"] for run in runs),
+        "first_third_megabytes": _median_if_known(runs, "first_third_megabytes"),
+        "last_third_megabytes": _median_if_known(runs, "last_third_megabytes"),
+    }
+
+
+def _median_if_known(runs: Sequence[Run], name: str) -> float | None:
+    known = [run[name] for run in runs if run[name] is not None]
+    return statistics.median(known) if known else None
+
+
+def _rounds(kinds: Sequence[str], runs: int) -> Iterator[tuple[int, str]]:
+    for number in range(1, runs + 1):
+        for kind in kinds:
+            yield number, kind
+
+
+def _run_child(job: Mapping[str, object]) -> Run:
+    """Do one job in a process of its own, whose peak memory is its own, too."""
+    command = [sys.executable, "-m", "humanseg_cli.bench_child", json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result: Run = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise RuntimeError(f"a measured run ended with {done.returncode}:\n{done.stderr}") from None
+    if "error" in result:
+        raise BenchError(**result["error"])
+    return result
+
+
+def _clip(given: Path | None) -> str | None:
+    """What the pictures come from; None lets the child paint its own."""
+    if given is not None:
+        return str(given)
+    return str(SAMPLE) if SAMPLE.exists() else None
+
+
+def _presets(text: str) -> list[str]:
+    from humanseg.settings import find_preset
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        find_preset(name)
+    return names
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of "1280x720"."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise SettingsError(f"'{text}' is no size", hint="write it like 1280x720")
+    return int(height), int(width)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _draw(table: Mapping[str, Mapping[str, float | None]]) -> None:
+    titles = ("", "start", "seconds", "frames/s", "times plain", "peak MB", "first third", "last")
+    rows = [
+        (
+            kind,
+            f"{row['start_seconds']:.1f}",
+            f"{row['seconds']:.1f}",
+            f"{row['frames_per_second']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['peak_megabytes']:.0f}",
+            _megabytes(row["first_third_megabytes"]),
+            _megabytes(row["last_third_megabytes"]),
+        )
+        for kind, row in table.items()
+    ]
+    draw.show(draw.table(titles, rows))
+    print("Codec: PyAV decodes and encodes, no more. Plain: the same through humanseg's files.")
+    print("Medians. Start: imports and networks, once a file; seconds are without it.")
+    print("First third and last: resident MB during that part of the run.")
+
+
+def _megabytes(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

@@ -1,0 +1,151 @@
+"""`humanseg evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from humanseg.errors import SettingsError
+from humanseg_cli import draw
+from humanseg_cli.options import Debug, Json
+
+if TYPE_CHECKING:
+    from humanseg_training.evaluate import PictureScore, Predict, Scores
+
+PICTURES = "Pictures"
+
+
+def evaluate(
+    names: Annotated[
+        list[str],
+        Argument(
+            metavar="NAMES...",
+            help="Weights (several: an ensemble) or a preset.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        Path,
+        Option(
+            "--data",
+            metavar="FOLDER",
+            help="Where --images and --masks are.",
+            rich_help_panel=PICTURES,
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        str, Option("--images", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
+    ] = "images",
+    masks: Annotated[
+        str, Option("--masks", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
+    ] = "masks",
+    worst: Annotated[
+        int,
+        Option(
+            "--worst",
+            metavar="N",
+            min=0,
+            help="List so many of the worst pictures.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = 0,
+    flip: Annotated[
+        bool,
+        Option(
+            "--flip",
+            metavar="",
+            help="Average with the mirror image.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Score weights on a folder of pictures with masks.
+
+    [bold]humanseg evaluate balanced --data data/valid --worst 5[/bold]
+    """
+    predict = _predictor(names, flip=flip)
+    from humanseg_training.config import DataSet
+    from humanseg_training.evaluate import evaluate as score
+
+    scores = score(data, DataSet(images, masks), predict)
+    if as_json:
+        draw.print_json({"names": names, "flip": flip, **_fields(scores, worst)})
+        return
+    titles = ("weights", "pictures", "mean Dice", "pooled Dice", "IoU", "boundary F")
+    row = (
+        " + ".join(names) + (", flipped too" if flip else ""),
+        f"{len(scores.pictures):,}",
+        f"{scores.dice:.4f}",
+        f"{scores.pooled_dice:.4f}",
+        f"{scores.iou:.4f}",
+        f"{scores.boundary_f:.4f}",
+    )
+    draw.show(draw.table(titles, [row]))
+    if worst:
+        rows = [
+            (picture.name, f"{picture.dice:.4f}", f"{picture.iou:.4f}", f"{picture.boundary_f:.4f}")
+            for picture in _lowest(scores, worst)
+        ]
+        draw.show(draw.table(("worst", "Dice", "IoU", "boundary F"), rows))
+
+
+def _predictor(names: list[str], *, flip: bool) -> Predict:
+    """What makes masks: a preset as it serves users, or the bare networks of one or more names."""
+    from humanseg.models.registry import load_ensemble
+    from humanseg.settings import PRESETS
+
+    if len(names) == 1 and names[0] in PRESETS:
+        from humanseg_training.evaluate import preset_predictor
+
+        if flip:
+            raise SettingsError(
+                f"the preset '{names[0]}' decides for itself about flipping",
+                hint="leave out --flip, or name weights",
+            )
+        return preset_predictor(names[0])
+    from humanseg_training.loop import predictor
+
+    stems, folder = _weights(names)
+    return predictor(load_ensemble(stems, folder), flip=flip)
+
+
+def _weights(names: list[str]) -> tuple[list[str], Path]:
+    """Stems and folder of weights that are named, or given as files."""
+    from humanseg.models.registry import WEIGHTS_FOLDER
+
+    paths = [
+        Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / name for name in names
+    ]
+    if len({path.parent for path in paths}) > 1:
+        raise SettingsError(
+            "the weights lie in different folders", hint="put them, and their cards, in one folder"
+        )
+    return [path.stem for path in paths], paths[0].parent
+
+
+def _lowest(scores: Scores, count: int) -> list[PictureScore]:
+    return sorted(scores.pictures, key=lambda picture: picture.dice)[:count]
+
+
+def _fields(scores: Scores, worst: int) -> dict[str, object]:
+    return {
+        "pictures": len(scores.pictures),
+        "dice": scores.dice,
+        "pooled_dice": scores.pooled_dice,
+        "iou": scores.iou,
+        "boundary_f": scores.boundary_f,
+        "worst": [
+            {
+                "name": picture.name,
+                "dice": picture.dice,
+                "iou": picture.iou,
+                "boundary_f": picture.boundary_f,
+            }
+            for picture in _lowest(scores, worst)
+        ],
+    }

@@ -1,0 +1,80 @@
+"""`humanseg train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from humanseg_cli import draw
+from humanseg_cli.options import Debug, Json, Quiet
+
+RUN = "The run"
+
+
+def train(
+    config: Annotated[
+        Path, Argument(metavar="CONFIG", help="What to train, in TOML.", show_default=False)
+    ],
+    data: Annotated[
+        Path,
+        Option(
+            "--data",
+            metavar="FOLDER",
+            help="Where the folders named in CONFIG are.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        Option(
+            "--out",
+            metavar="FOLDER",
+            help="For weights, log and checkpoint.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ],
+    resume: Annotated[
+        bool,
+        Option(
+            "--resume",
+            metavar="",
+            help="Go on from the checkpoint in --out.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train one network on folders of pictures and masks.
+
+    [bold]humanseg train unet.toml --data data --out runs/unet[/bold]
+    """
+    from humanseg_training.config import read_config
+
+    run = read_config(config)
+    from humanseg_training.loop import train as train_network
+
+    def show(line: str) -> None:
+        if not (quiet or as_json):
+            print(_sentence(line), flush=True)
+
+    card = train_network(run, data, out, resume=resume, on_line=show)
+    if as_json:
+        draw.print_json({"card": str(card), "weights": str(card.with_suffix(".safetensors"))})
+    elif not quiet:
+        print(f"{card.with_suffix('.safetensors')} and {card.name} are written")
+
+
+def _sentence(line: str) -> str:
+    """A line of the log, in words."""
+    now = json.loads(line)
+    return (
+        f"step {now['step']:,} of {now['steps']:,}: loss {now['loss']:.4f}, "
+        f"Dice {now['dice']:.4f}, {now['seconds']:,} s"
+    )
