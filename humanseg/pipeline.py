@@ -14,15 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from humanseg.channel import Channel, Ended
 from humanseg.composite import Compositor
 from humanseg.errors import Interrupted, PartialError
-from humanseg.frames import Frame, Mask
+from humanseg.frames import Frame
 from humanseg.protocols import Sink, Source
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
 from humanseg.temporal import TemporalSmoother
+
+if TYPE_CHECKING:
+    from humanseg.frames import Mask
 
 CHANNEL_BYTES = 64 * 2**20
 """Frames waiting in one channel take about this much, whatever their size."""

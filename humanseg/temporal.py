@@ -30,13 +30,13 @@ class SmoothingOptions:
             1 switches smoothing off.
         quiet: change of luma (0..1) that still counts as noise.
         moving: change of luma from which on only the new mask counts.
-        cut: mean change of luma (0..1) that counts as a scene cut.
+        cut: share of the picture (0..1) that must be moving for a scene cut.
     """
 
     still_weight: float = 0.3
     quiet: float = 0.015
     moving: float = 0.06
-    cut: float = 0.15
+    cut: float = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ class TemporalSmoother:
         options = self._options
         # An exposure step moves all pixels alike and is no motion.
         change = np.abs(change - np.float32(np.median(change[::4, ::4])))
-        if float(change.mean()) > options.cut:
+        if float((change > options.moving).mean()) > options.cut:
             return mask
         motion = box_mean(change, 2)
         span = options.moving - options.quiet

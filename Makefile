@@ -1,0 +1,40 @@
+# Eight commands for developers; CONTRIBUTING.md has them in plain form for systems without make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+ALBUMENTATIONS = albumentations==2.0.8 albucore==0.0.24
+
+.PHONY: setup check test golden bench samples package clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,openvino,training]"
+	$(BIN)/python -m pip install -q --no-deps $(ALBUMENTATIONS)
+	touch $@
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest
+
+golden: setup
+	$(BIN)/python tests/regression/refresh.py
+
+bench: setup
+	$(BIN)/humanseg bench
+
+samples: setup
+	$(BIN)/python -m pip install -q scikit-image
+	$(BIN)/python samples/make_samples.py
+
+package: setup
+	$(BIN)/python -m pip install -q build
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

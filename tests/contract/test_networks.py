@@ -1,0 +1,167 @@
+"""One set of tests for every network."""
+
+import pytest
+import torch
+
+from humanseg.errors import WeightsError
+from humanseg.models import registry
+from humanseg.models.ensemble import Ensemble, Serving, fuse_batch_norm
+from humanseg.models.registry import NETWORKS, build
+
+WIDTH = 16
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    torch.manual_seed(0)
+    return build(request.param, WIDTH)
+
+
+@pytest.mark.parametrize("size", [(192, 144), (144, 192), (128, 224), (160, 160), (16, 16)])
+def test_logits_have_the_size_of_the_input(network, size):
+    with torch.inference_mode():
+        assert network.eval()(torch.rand(1, 3, *size)).shape == (1, 1, *size)
+
+
+def test_logits_can_be_of_either_sign(network):
+    with torch.no_grad():
+        for layer in reversed(list(network.modules())):
+            if isinstance(layer, torch.nn.Conv2d):
+                assert layer.out_channels == 1
+                assert layer.bias is not None
+                break
+        logits = network.eval()(torch.rand(4, 3, 64, 64))
+    assert (logits - logits.mean()).abs().max() > 0
+    assert not isinstance(list(network.modules())[-1], torch.nn.ReLU)
+
+
+def test_every_parameter_learns(network):
+    network.train()(torch.rand(2, 3, 32, 32)).square().mean().backward()
+    lazy = [name for name, value in network.named_parameters() if value.grad is None]
+    assert lazy == []
+
+
+def test_pictures_of_a_batch_do_not_influence_each_other(network):
+    batch = torch.rand(3, 3, 48, 48)
+    with torch.inference_mode():
+        together = network.eval()(batch)
+        alone = network(batch[1:2])
+    torch.testing.assert_close(together[1:2], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_wider_network_has_more_parameters(network):
+    count = sum(value.numel() for value in network.parameters())
+    kind = next(name for name in NETWORKS if isinstance(network, type(build(name, WIDTH))))
+    assert sum(value.numel() for value in build(kind, 2 * WIDTH).parameters()) > 3 * count
+
+
+def test_weights_survive_saving_and_loading(network, tmp_path):
+    kind = next(name for name in NETWORKS if isinstance(network, type(build(name, WIDTH))))
+    network.train()(torch.rand(2, 3, 32, 32))
+    card = registry.save(
+        network.eval(),
+        tmp_path,
+        "mine",
+        architecture=kind,
+        width=WIDTH,
+        training={"epochs": 1, "data": ["a", 'with "quotes"']},
+        scores={"dice": 0.5},
+    )
+    loaded = registry.load("mine", tmp_path)
+    image = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image), network(image), atol=3e-2, rtol=3e-2)
+    assert registry.read_card("mine", tmp_path) == card
+    assert card.parameters == sum(value.numel() for value in network.parameters())
+
+
+def test_folding_batch_norm_changes_nothing(network):
+    network.train()(torch.rand(4, 3, 32, 32))
+    image = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        before = network.eval()(image)
+        after = fuse_batch_norm(network)(image)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-3)
+
+
+def test_ensemble_is_the_weighted_sum_of_its_members():
+    torch.manual_seed(1)
+    members = [build(name, WIDTH).eval() for name in NETWORKS]
+    ensemble = Ensemble(members, [0.1, 0.2, 0.3, 0.4]).eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        expected = sum(s * m(image) for s, m in zip([0.1, 0.2, 0.3, 0.4], members, strict=True))
+        torch.testing.assert_close(ensemble(image), expected)
+    assert ensemble.shares == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("shares", [[0.5], [1.0, 0.0], [1.0, -1.0]])
+def test_shares_must_fit_the_members(shares):
+    members = [build("unet", WIDTH), build("unet", WIDTH)]
+    with pytest.raises(ValueError, match="shares"):
+        Ensemble(members, shares)
+
+
+def test_serving_takes_bgr_bytes():
+    network = build("unet", WIDTH).eval()
+    batch = torch.randint(0, 255, (2, 32, 48, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        probability = Serving(network)(batch)
+        rgb = batch.flip(-1).permute(0, 3, 1, 2).float() / 255
+        torch.testing.assert_close(probability, torch.sigmoid(network(rgb))[:, 0])
+
+
+def test_sdunet_refuses_a_width_it_cannot_share_out():
+    with pytest.raises(ValueError, match="multiple of 16"):
+        build("sdunet", 24)
+
+
+def test_an_unknown_network_is_named_with_the_known_ones():
+    with pytest.raises(WeightsError, match="unet, sdunet"):
+        build("resnet", 16)
+
+
+def save_small(folder):
+    return registry.save(
+        build("linknet", 8),
+        folder,
+        "small",
+        architecture="linknet",
+        width=8,
+        training={},
+        scores={},
+    )
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    save_small(tmp_path)
+    path = tmp_path / "small.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="checksum"):
+        registry.load("small", tmp_path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_small(tmp_path)
+    card = tmp_path / "small.toml"
+    card.write_text(card.read_text().replace("width = 8", "width = 16"))
+    with pytest.raises(WeightsError, match="does not fit"):
+        registry.load("small", tmp_path)
+
+
+def test_missing_weights_name_those_there_are(tmp_path):
+    save_small(tmp_path)
+    with pytest.raises(WeightsError, match="small"):
+        registry.load("large", tmp_path)
+    (tmp_path / "small.safetensors").unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        registry.load("small", tmp_path)
+
+
+def test_a_broken_card_is_refused(tmp_path):
+    (tmp_path / "odd.toml").write_text("[network]\nname = 3\n")
+    with pytest.raises(WeightsError, match="no card"):
+        registry.read_card("odd", tmp_path)

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from humanseg.guided_filter import guided_upsample
+
+RANDOM = np.random.default_rng(0)
+
+
+@given(st.floats(0, 1, width=32), st.integers(1, 6))
+@settings(max_examples=30, deadline=None)
+def test_a_constant_stays_that_constant(value, radius):
+    mask = np.full((9, 12), value, np.float32)
+    guide = RANDOM.random((27, 36), np.float32)
+    result = guided_upsample(mask, guide, radius=radius, epsilon=1e-3)
+    np.testing.assert_allclose(result, value, atol=1e-4)
+
+
+def test_the_edge_of_the_mask_moves_to_the_edge_of_the_picture():
+    guide = np.zeros((64, 64), np.float32)
+    guide[:, 30:] = 1
+    rough = np.zeros((16, 16), np.float32)
+    rough[:, 8:] = 1
+    refined = guided_upsample(rough, guide, radius=2, epsilon=1e-4)
+    assert np.abs(refined[:, 30:] - 1).mean() < 0.1
+    bilinear_step = np.abs(np.diff(refined[32])).argmax()
+    assert bilinear_step == 29
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (270, 480), (271, 483)])
+def test_any_size_works_and_stays_in_range(size):
+    mask = RANDOM.random((1, 1) if size == (1, 1) else (3, 4), np.float32)
+    result = guided_upsample(mask, RANDOM.random(size, np.float32), radius=2, epsilon=1e-3)
+    assert result.shape == size
+    assert result.dtype == np.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_a_smaller_guide_is_refused():
+    with pytest.raises(ValueError, match="smaller"):
+        guided_upsample(
+            np.zeros((9, 9), np.float32), np.zeros((8, 20), np.float32), radius=1, epsilon=1
+        )

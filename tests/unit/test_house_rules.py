@@ -1,0 +1,91 @@
+"""Rules of the house that no single module can keep."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import humanseg
+
+PACKAGE = Path(humanseg.__file__).parent
+
+LAYERS = [
+    {"errors", "sizes", "threads"},
+    {"frames", "rle"},
+    {"protocols", "pixels", "metrics", "media.av_gate", "media.color"},
+    {"guided_filter", "foreground", "models.blocks", "testing"},
+    {"refine", "temporal", "models.unet", "models.hrnet", "models.linknet", "models.ensemble"},
+    {"settings", "models.sdunet", "models.registry", "sources.images", "sinks.images"},
+    {"engines.torch_engine", "engines.openvino_engine", "sources.video_file", "sinks.encoders"},
+    {"engines.choose", "backgrounds", "sinks.copied_streams"},
+    {"segmenter", "composite", "sinks.video_file"},
+    {"pipeline"},
+    {"jobs"},
+]
+"""Modules from the bottom to the top; each may import from below itself only."""
+
+
+def module_names():
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        if not name.endswith("__init__"):
+            yield name, path
+
+
+def imported(path):
+    """Modules of this project that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+
+
+def test_every_module_has_its_layer():
+    placed = set().union(*LAYERS)
+    missing = {name for name, _ in module_names()} - placed
+    assert missing == set()
+
+
+def test_modules_import_only_from_below():
+    height = {name: level for level, names in enumerate(LAYERS) for name in names}
+    wrong = []
+    for name, path in module_names():
+        for target in imported(path):
+            below = target.removeprefix("humanseg.")
+            if target.startswith("humanseg.") and below in height and below != name:
+                if height[below] >= height[name]:
+                    wrong.append(f"{name} imports {below}")
+    assert wrong == []
+
+
+def test_the_library_knows_neither_command_line_nor_training():
+    foreign = [
+        f"{name} imports {target}"
+        for name, path in module_names()
+        for target in imported(path)
+        if target.split(".")[0] in ("humanseg_cli", "humanseg_training", "typer", "rich")
+    ]
+    assert foreign == []
+
+
+def test_importing_humanseg_costs_nothing():
+    code = "import humanseg, sys; print(sorted({'torch','cv2','av','numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_front_door_leads_to_every_name_it_promises():
+    for name in humanseg.__all__:
+        assert getattr(humanseg, name) is not None
+    assert set(humanseg.__all__) == {*humanseg._HOMES, "__version__"}
+    assert dir(humanseg) == humanseg.__all__
+
+
+def test_there_is_no_drawer_module():
+    drawers = {"utils", "helpers", "common", "core", "base", "misc"}
+    names = {path.stem for path in PACKAGE.parent.rglob("*.py") if ".venv" not in path.parts}
+    assert names & drawers == set()
