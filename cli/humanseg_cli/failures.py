@@ -47,17 +47,17 @@ def show_error(error: HumansegError, shown: Shown) -> None:
 
 def show_stop(stop: KeyboardInterrupt, shown: Shown) -> None:
     """Show what a stopped job leaves behind."""
-    kept, frames = (stop.kept, stop.frames) if isinstance(stop, Interrupted) else (None, 0)
-    what = "stopped by the user"
-    if kept is None:
-        hint = "nothing was written"
-    else:
+    kept, frames, hint = None, 0, None
+    if isinstance(stop, Interrupted):
+        kept, frames, hint = stop.kept, stop.frames, "nothing was written"
+    if kept is not None:
         hint = f"the first {frames:,} frames are kept in this file, which can be played"
+    what = "stopped by the user"
+    subject = None if kept is None else str(kept)
     if shown.as_json:
-        subject = None if kept is None else str(kept)
         _print_json(what, subject, hint, {"frames": frames})
     else:
-        draw.error(what, None if kept is None else str(kept), hint, title="Stopped")
+        draw.error(what, subject, hint, title="Stopped")
     _trace(stop, shown)
 
 

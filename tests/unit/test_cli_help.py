@@ -1,0 +1,86 @@
+"""What `humanseg --help` shows, what it imports, and how long it takes."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+import humanseg
+from humanseg_cli.app import COMMANDS, app
+
+NAMES = [function.__name__ for functions in COMMANDS.values() for function in functions]
+SCREEN_LINES = 40
+HEAVY = (
+    "albumentations",
+    "av",
+    "cv2",
+    "humanseg_training.loop",
+    "numpy",
+    "openvino",
+    "pyvirtualcam",
+    "torch",
+)
+LONGEST_SECONDS = 0.3
+TRIES = 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_fits_a_screen_and_begins_with_an_example(name: str) -> None:
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    lines = result.stdout.strip().splitlines()
+    assert len(lines) <= SCREEN_LINES
+    assert all(len(line) <= 80 for line in lines)
+    [example] = [line for line in lines[:6] if line.strip().startswith(f"humanseg {name}")]
+    assert "…" not in result.stdout
+    assert example
+
+
+def test_main_help_names_every_command() -> None:
+    stdout = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(f" {name} " in stdout for name in NAMES)
+    assert NAMES == ["video", "image", "models", "doctor", "bench", "train", "evaluate"]
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"humanseg {humanseg.__version__}\n")
+
+
+def test_misspelt_command_is_corrected() -> None:
+    result = CliRunner().invoke(app, ["vido"])
+    assert result.exit_code == 2
+    assert "video" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["video", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import atexit, sys\n"
+        f"heavy = {HEAVY!r}\n"
+        "atexit.register(lambda: print('HEAVY', [name for name in heavy if name in sys.modules]))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from humanseg_cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_help_is_quick() -> None:
+    command = [sys.executable, "-m", "humanseg_cli", "--help"]
+    seconds = []
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        seconds.append(time.perf_counter() - began)
+    # On a busy machine the process waits for a core, too: one bare Python tells by how much.
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-S", "-c", "pass"], check=True)
+    waiting = time.perf_counter() - began
+    assert statistics.median(seconds) < LONGEST_SECONDS + 2 * waiting
