@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from humanseg.errors import MissingExtraError, SettingsError
 from humanseg.protocols import Engine
@@ -54,6 +56,13 @@ def open_engine(
     return TorchEngine(models, device=device, threads=threads)
 
 
+def may_have_gpu() -> bool:
+    """Whether it is worth a second to ask torch for a GPU; Linux shows one as a device file."""
+    if sys.platform != "linux":
+        return True
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
 def choose_device(device: str) -> str:
     """The device to use; "auto" takes CUDA, then MPS, then the processor.
 
@@ -64,6 +73,8 @@ def choose_device(device: str) -> str:
         raise SettingsError(f"there is no device '{device}'", hint=f"one of {', '.join(DEVICES)}")
     if device == "cpu":
         return device
+    if device == "auto" and not may_have_gpu():
+        return "cpu"
     import torch
 
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import platformdirs
 
 from humanseg.models import registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+GRAPH_REVISION = 1
+"""Counts changes of `models.ensemble.Serving` and the networks; older cached graphs are unused."""
+
 
 class OpenVinoEngine:
     """One graph for the whole ensemble, compiled once for every shape of batch it meets.
 
-    Fixed shapes are measurably faster than dynamic ones, and a video has only one.
+    Fixed shapes are measurably faster than dynamic ones, and a video has only one. The graph is kept
+    in the user's cache folder: converting it anew takes seconds and all of torch.
     """
 
-    def __init__(self, models: Sequence[str], *, threads: int, precision: str = "auto") -> None:
-        """Convert the models.
+    def __init__(
+        self,
+        models: Sequence[str],
+        *,
+        threads: int,
+        precision: str = "auto",
+        cache: Path | None = None,
+    ) -> None:
+        """Read the models' graph from the cache, or convert them.
 
         Args:
             models: names of weights.
             threads: of the processor.
             precision: "f32", "bf16", or "auto" for what OpenVINO holds best on this processor.
+            cache: folder of converted graphs; None takes the user's cache folder.
 
         Raises:
             WeightsError: weights are missing or damaged.
         """
         import openvino
-        import torch
 
-        from humanseg.models.ensemble import Serving
-
-        serving = Serving(registry.load_ensemble(models)).eval()
-        example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
-        with torch.inference_mode():
-            self._model = openvino.convert_model(serving, example_input=example)
+        folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
+        self._model = _read_or_convert(self._core, models, folder)
         self._properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -48,6 +60,8 @@ class OpenVinoEngine:
         }
         if precision != "auto":
             self._properties["INFERENCE_PRECISION_HINT"] = precision
+        if os.access(folder, os.W_OK):
+            self._properties["CACHE_DIR"] = str(folder)
         chosen = precision if precision != "auto" else self._default_precision()
         self._name = f"openvino cpu {chosen}"
         self._compiled: dict[tuple[int, ...], Any] = {}
@@ -86,3 +100,60 @@ class OpenVinoEngine:
     def _default_precision(self) -> str:
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in capabilities else "f32"
+
+
+def _read_or_convert(core: Any, models: Sequence[str], folder: Path) -> Any:
+    path = folder / f"{_key(models)}.xml"
+    if path.is_file():
+        try:
+            return core.read_model(path)
+        except RuntimeError:
+            # A cached graph that cannot be read is only a cache miss.
+            path.unlink(missing_ok=True)
+    model = _convert(models)
+    _store(model, path)
+    return model
+
+
+def _key(models: Sequence[str]) -> str:
+    """Changes with the weights, their shares, and what turns them into a graph."""
+    import openvino
+
+    cards = [registry.read_card(name) for name in models]
+    for card in cards:
+        registry.verified(card)
+    facts = {
+        "weights": [card.sha256 for card in cards],
+        "shares": registry.read_shares(),
+        "openvino": openvino.__version__,
+        "revision": GRAPH_REVISION,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _convert(models: Sequence[str]) -> Any:
+    import openvino
+    import torch
+
+    from humanseg.models.ensemble import Serving
+
+    serving = Serving(registry.load_ensemble(models)).eval()
+    example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        return openvino.convert_model(serving, example_input=example)
+
+
+def _store(model: Any, path: Path) -> None:
+    """Keep a graph for the next start; without a writable cache folder, nothing is kept."""
+    import openvino
+
+    partial = path.with_name(f"{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        openvino.save_model(model, partial, compress_to_fp16=False)
+        # The weights first: a graph without them could be read by another process.
+        os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))
+        os.replace(partial, path)
+    except (OSError, RuntimeError):
+        partial.unlink(missing_ok=True)
+        partial.with_suffix(".bin").unlink(missing_ok=True)

@@ -109,18 +109,13 @@ def read_card(name: str, folder: Path = WEIGHTS_FOLDER) -> Card:
         ) from error
 
 
-def load(name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
-    """Build the network of a card and fill it with its weights, in evaluation mode, float32.
+def verified(card: Card, folder: Path = WEIGHTS_FOLDER) -> bytes:
+    """Content of a card's file of weights.
 
     Raises:
-        WeightsError: a file is missing, its checksum differs from the card, or it belongs to
-            another network.
+        WeightsError: the file is missing, or its checksum differs from the card.
     """
-    import safetensors
-    import safetensors.torch
-
-    card = read_card(name, folder)
-    path = folder / f"{name}.safetensors"
+    path = folder / f"{card.name}.safetensors"
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -133,6 +128,22 @@ def load(name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
             subject=path,
             hint=REINSTALL_HINT,
         )
+    return content
+
+
+def load(name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
+    """Build the network of a card and fill it with its weights, in evaluation mode, float32.
+
+    Raises:
+        WeightsError: a file is missing, its checksum differs from the card, or it belongs to
+            another network.
+    """
+    import safetensors
+    import safetensors.torch
+
+    card = read_card(name, folder)
+    path = folder / f"{name}.safetensors"
+    content = verified(card, folder)
     network = build(card.network, card.width)
     try:
         tensors = safetensors.torch.load(content)
