@@ -143,10 +143,12 @@ class CopiedStreams:
         offset = round((shift - self._zero) / base)
         packet.pts += offset
         packet.dts = packet.pts if packet.dts is None else packet.dts + offset
-        # Matroska has no time before zero and would move everything else instead; what ends
-        # there is never heard.
-        if self._is_matroska and packet.pts + (packet.duration or 0) <= 0:
-            return
+        if self._is_matroska and packet.pts < 0:
+            # Matroska has no time before zero and would move everything else instead. What ends
+            # there is never heard; what reaches over starts a few milliseconds late.
+            if packet.pts + (packet.duration or 0) <= 0:
+                return
+            packet.pts = packet.dts = 0
         self._keep_rising(packet)
         self._output.mux(packet)
         self.kinds.add(carrier.kind)

@@ -176,16 +176,16 @@ _ALIASES = {
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 
-# What `codec="h264"` stands for where frames carry alpha, which H.264 cannot.
+_USUAL_CODECS = {".webm": "vp9"}
 _ALPHA_CODECS = {".mov": "prores", ".webm": "vp9", ".mkv": "ffv1"}
 
 
-def choose_encoder(codec: str, path: Path, *, alpha: bool) -> Encoder:
+def choose_encoder(codec: str | None, path: Path, *, alpha: bool) -> Encoder:
     """The encoder for a codec in the file's container.
 
     Args:
-        codec: a name users know, in any case; "h264" with alpha means the container's usual codec
-            for transparency.
+        codec: a name users know, in any case; None for the container's usual codec, with or
+            without transparency.
         path: of the file to write.
         alpha: frames carry transparency.
 
@@ -199,7 +199,8 @@ def choose_encoder(codec: str, path: Path, *, alpha: bool) -> Encoder:
             subject=path,
             hint=f"use one of {', '.join(SUFFIXES)}",
         )
-    encoder = _known(codec)
+    usual = _ALPHA_CODECS if alpha else _USUAL_CODECS
+    encoder = _known(codec or usual.get(suffix, "h264"))
     if alpha:
         encoder = _with_alpha(encoder, suffix, path)
     if suffix not in encoder.containers:
@@ -226,8 +227,6 @@ def _known(codec: str) -> Encoder:
 
 
 def _with_alpha(encoder: Encoder, suffix: str, path: Path) -> Encoder:
-    if encoder.codec == "h264" and suffix in _ALPHA_CODECS:
-        return ENCODERS[_ALPHA_CODECS[suffix]]
     if suffix not in _ALPHA_CODECS:
         raise SettingsError(
             f"a {suffix} file cannot hold transparency",

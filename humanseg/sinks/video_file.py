@@ -18,6 +18,7 @@ from humanseg.media.av_gate import address, sink_error
 from humanseg.media.color import Coding, FromBgr, resolve, tag_numbers
 from humanseg.sinks.copied_streams import CopiedStreams
 from humanseg.sinks.encoders import choose_encoder
+from humanseg.sinks.target import check_target, partial_path
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -57,7 +58,7 @@ class VideoFileSink:
         path: Path | str,
         like: StreamInfo,
         *,
-        codec: str = "h264",
+        codec: str | None = None,
         crf: int | None = None,
         encoder_preset: str | None = None,
         alpha: bool = False,
@@ -70,10 +71,11 @@ class VideoFileSink:
         Args:
             path: of the file; its suffix chooses the container.
             like: size, time base, rate, colour and pixel shape to write.
-            codec: "h264", "h265", "vp9", "av1", "prores", "ffv1", "mjpeg", "qtrle" or "png".
+            codec: "h264", "h265", "vp9", "av1", "prores", "ffv1", "mjpeg", "qtrle" or "png";
+                None for the container's usual one.
             crf: quality, 0 is best; None for the codec's default.
             encoder_preset: speed of the encoder, by its own names; None for the default.
-            alpha: frames are BGRA with straight alpha; "h264" then means the usual codec for that.
+            alpha: frames are BGRA with straight alpha.
             overwrite: an existing file may be replaced.
             copy_from: file whose sound, subtitles, tags and chapters are carried over.
             threads: for the encoder; None leaves the number to it.
@@ -90,8 +92,8 @@ class VideoFileSink:
         self._threads = threads
         self._encoder = choose_encoder(codec, self._path, alpha=alpha)
         self._settings = self._encoder.settings(crf, encoder_preset)
-        _check_target(self._path, overwrite, [copy_from, like.origin])
-        self.partial_path = _partial_path(self._path)
+        check_target(self._path, overwrite=overwrite, sources=[copy_from, like.origin])
+        self.partial_path = partial_path(self._path)
         self.frames = 0
         self._warnings: list[str] = []
         self._is_started = False
@@ -375,47 +377,3 @@ def _container_options(suffix: str, time_base: Fraction) -> dict[str, str]:
         if av.library_versions["libavformat"][:2] >= _HYBRID_SINCE:
             options |= _MP4_OPTIONS
     return options
-
-
-def _check_target(path: Path, overwrite: bool, sources: list[Path | str | None]) -> None:
-    """Refuse a place that cannot or must not be written.
-
-    Raises:
-        SettingsError: the place is one of the sources, exists, or is in no usable folder.
-    """
-    if path.is_dir():
-        raise SettingsError("is a folder", subject=path, hint="name the video file to write")
-    for source in sources:
-        if isinstance(source, Path) and _is_same_file(path, source):
-            raise SettingsError(
-                "is the input as well", subject=path, hint="choose another name for the output"
-            )
-    if path.exists() and not overwrite:
-        raise SettingsError(
-            "exists already", subject=path, hint="choose another name, or use --overwrite"
-        )
-    folder = path.parent
-    if not folder.is_dir():
-        raise SettingsError(
-            "cannot be written: its folder does not exist", subject=path, hint=f"make {folder}"
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError(
-            "cannot be written: its folder is read-only",
-            subject=path,
-            hint="choose a folder you may write to",
-        )
-
-
-def _is_same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
-def _partial_path(path: Path) -> Path:
-    """A free name beside the target; an older partial file is someone's only copy."""
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    number = 2
-    while partial.exists():
-        partial = path.with_name(f"{path.stem}.partial-{number}{path.suffix}")
-        number += 1
-    return partial
