@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 import humanseg
-from humanseg.errors import HumansegError, SettingsError
+from humanseg.errors import HumansegError, InputError, SettingsError
 from humanseg_cli import draw
 from humanseg_cli.options import Debug, Device, Engine, Json, Threads
 
@@ -125,7 +125,8 @@ def _run_child(job: Mapping[str, object]) -> Run:
     except (IndexError, ValueError):
         raise RuntimeError(f"a measured run ended with {done.returncode}:\n{done.stderr}") from None
     if "error" in result:
-        raise BenchError(**result["error"])
+        kind = InputError if result["exit_code"] == InputError.exit_code else BenchError
+        raise kind(**result["error"])
     return result
 
 

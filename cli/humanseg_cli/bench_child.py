@@ -33,7 +33,8 @@ def main() -> None:
     try:
         figures = make_clip(job) if job["kind"] == "clip" else measure(job)
     except HumansegError as error:
-        figures = {"error": {"what": error.what, "subject": error.subject, "hint": error.hint}}
+        shown = {"what": error.what, "subject": error.subject, "hint": error.hint}
+        figures = {"error": shown, "exit_code": error.exit_code}
     print(json.dumps(figures))
 
 
@@ -73,7 +74,6 @@ def run_preset(job: Mapping[str, Any]) -> tuple[int, float]:
 def run_plain(job: Mapping[str, Any]) -> tuple[int, float]:
     """Source to sink, through BGR, with nothing between them."""
     from humanseg.sinks.video_file import VideoFileSink
-
     from humanseg.sources.video_file import VideoFileSource
     from humanseg.threads import share
 
@@ -126,9 +126,9 @@ def make_clip(job: Mapping[str, Any]) -> dict[str, Any]:
     A video that is too short is played over and over; one of another shape is cut to this one.
     """
     import cv2
-    from humanseg.sinks.video_file import VideoFileSink
 
     from humanseg.frames import Frame, StreamInfo
+    from humanseg.sinks.video_file import VideoFileSink
 
     height, width, frames = job["height"], job["width"], job["frames"]
     unit = Fraction(1, CLIP_RATE)

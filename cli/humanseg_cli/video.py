@@ -31,7 +31,7 @@ Codec = Annotated[
     Option(
         "--codec",
         metavar="NAME",
-        help="h264 by default; vp9, prores, ...",
+        help="h264 by default; h265, vp9, av1, prores, ...",
         rich_help_panel=WRITING,
         show_default=False,
     ),

@@ -1,0 +1,171 @@
+"""`humanseg train` and `humanseg evaluate`, with the training and the networks replaced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from humanseg.errors import SettingsError
+from humanseg_cli import evaluate
+from humanseg_cli.app import app
+
+CONFIG = """
+name = "small"
+network = "unet"
+width = 4
+backgrounds = "backgrounds"
+[validation]
+images = "images"
+masks = "masks"
+[[data]]
+images = "images"
+masks = "masks"
+[[stages]]
+pixels = 6912
+epochs = 1
+learning_rate = 0.001
+"""
+
+Pictures = Sequence[NDArray[np.uint8]]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ...]]:
+    calls: list[tuple[Any, ...]] = []
+
+    def train(
+        config: Any, root: Path, out: Path, *, resume: bool, on_line: Callable[[str], None]
+    ) -> Path:
+        calls.append((config.name, root, out, resume))
+        on_line(json.dumps({"step": 50, "steps": 1200, "loss": 0.5, "dice": 0.9, "seconds": 61}))
+        return out / "small.toml"
+
+    monkeypatch.setattr("humanseg_training.loop.train", train)
+    return calls
+
+
+def test_train(config: Path, calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", str(config), "--data", str(tmp_path), "--out", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert calls == [("small", tmp_path, out, False)]
+    assert "step 50 of 1,200: loss 0.5000, Dice 0.9000, 61 s" in result.stdout
+    assert str(out / "small.safetensors") in result.stdout
+
+    result = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
+    assert calls[1][3] is True
+    assert json.loads(result.stdout)["weights"] == str(out / "small.safetensors")
+
+    assert CliRunner().invoke(app, [*arguments, "--quiet"]).output == ""
+
+
+def test_train_with_a_wrong_config(config: Path, tmp_path: Path) -> None:
+    config.write_text(CONFIG.replace("width", "wdith"), encoding="utf-8")
+    result = CliRunner().invoke(
+        app, ["train", str(config), "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    )
+    assert result.exit_code == 2
+    assert "did you mean 'width'?" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_needs_its_folders(config: Path) -> None:
+    assert CliRunner().invoke(app, ["train", str(config)]).exit_code == 2
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two pictures: the right half of one is a person, and the other shows nobody."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for name, right in (("half", 255), ("nobody", 0)):
+        mask = np.zeros((48, 64), np.uint8)
+        mask[:, 32:] = right
+        cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), mask)
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.full((48, 64, 3), 128, np.uint8))
+    return tmp_path
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
+    """Every predictor finds a person in the right half of everything."""
+    chosen: list[tuple[list[str], bool]] = []
+
+    def predict(images: Pictures) -> list[NDArray[np.float32]]:
+        alpha = np.zeros(images[0].shape[:2], np.float32)
+        alpha[:, 32:] = 1
+        return [alpha for _ in images]
+
+    def predictor(names: list[str], *, flip: bool) -> Callable[[Pictures], Any]:
+        chosen.append((names, flip))
+        return predict
+
+    monkeypatch.setattr(evaluate, "_predictor", predictor)
+    return chosen
+
+
+def test_evaluate(pictures: Path, chosen: list[tuple[list[str], bool]]) -> None:
+    arguments = ["evaluate", "unet", "hrnet", "--data", str(pictures), "--flip", "--worst", "1"]
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert chosen == [(["unet", "hrnet"], True)]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    [row] = [cells for cells in lines if cells[:1] == ["unet"]]
+    assert row[3:] == ["flipped", "too", "2", "0.5000", "0.6667", "0.5000", "0.5000"]
+    assert ["nobody.png", "0.0000", "0.0000", "0.0000"] in lines
+    assert "half.png" not in result.stdout
+
+
+def test_evaluate_as_json(pictures: Path, chosen: list[tuple[list[str], bool]]) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "unet", "--data", str(pictures), "--json"])
+    table = json.loads(result.stdout)
+    assert (table["pictures"], table["dice"], table["worst"]) == (2, 0.5, [])
+    assert table["pooled_dice"] == pytest.approx(2 / 3)
+
+
+def test_evaluate_names_a_missing_folder(
+    pictures: Path, chosen: list[tuple[list[str], bool]]
+) -> None:
+    result = CliRunner().invoke(
+        app, ["evaluate", "unet", "--data", str(pictures), "--images", "pictures"]
+    )
+    assert result.exit_code == 2
+    assert str(pictures / "pictures") in result.stderr
+
+
+def test_evaluate_names_missing_weights(pictures: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "nosuch", "--data", str(pictures)])
+    assert result.exit_code == 2
+    assert "nosuch" in result.stderr
+
+
+def test_a_preset_decides_about_flipping(pictures: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "best", "--data", str(pictures), "--flip"])
+    assert result.exit_code == 2
+    assert "--flip" in result.stderr
+
+
+def test_weights_are_names_or_files_of_one_folder(tmp_path: Path) -> None:
+    from humanseg.models.registry import WEIGHTS_FOLDER
+
+    assert evaluate._weights(["unet", "hrnet"]) == (["unet", "hrnet"], WEIGHTS_FOLDER)
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("a", "b.1")]
+    assert evaluate._weights(files) == (["a", "b.1"], tmp_path)
+    with pytest.raises(SettingsError, match="different folders"):
+        evaluate._weights(["unet", files[0]])
