@@ -14,7 +14,7 @@ from humanseg.errors import PartialError, SettingsError, SourceError
 from humanseg.frames import Frame
 from humanseg.pixels import gaussian_mean, grow, resize
 from humanseg.protocols import Background
-from humanseg.sources.images import IMAGE_SUFFIXES, read_image
+from humanseg.sources.images import SUFFIXES, read_image
 from humanseg.sources.video_file import VideoFileSource
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def open_background(what: str | Path) -> Background:
     if bgr is not None:
         return Color(bgr)
     path = Path(what)
-    if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
+    if path.suffix.lower() in SUFFIXES or not path.is_file():
         return Picture(_read_background(path))
     try:
         return Clip(path)

@@ -24,7 +24,7 @@ from humanseg.pipeline import Pipeline, Progress, Stages, Summary
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
 from humanseg.settings import find_preset
-from humanseg.sinks.images import OUTPUT_SUFFIXES, write_image
+from humanseg.sinks.images import SUFFIXES, write_image
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.images import list_images, read_image
 from humanseg.sources.video_file import VideoFileSource
@@ -279,7 +279,7 @@ def _image_pairs(source: Path, target: Path, output: str) -> list[tuple[Path, Pa
 
 def _suffix(image: Path, output: str) -> str:
     suffix = image.suffix.lower()
-    return suffix if output in ("composite", "foreground") and suffix in OUTPUT_SUFFIXES else ".png"
+    return suffix if output in ("composite", "foreground") and suffix in SUFFIXES else ".png"
 
 
 def _first_double(paths: Sequence[Path]) -> Path | None:
