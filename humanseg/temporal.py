@@ -30,12 +30,14 @@ class SmoothingOptions:
             1 switches smoothing off.
         quiet: change of luma (0..1) that still counts as noise.
         moving: change of luma from which on only the new mask counts.
+        exposure: largest change of the whole picture's luma that counts as one of exposure.
         cut: share of the picture (0..1) that must be moving for a scene cut.
     """
 
     still_weight: float = 0.3
     quiet: float = 0.015
     moving: float = 0.06
+    exposure: float = 0.08
     cut: float = 0.6
 
 
@@ -87,8 +89,9 @@ class TemporalSmoother:
         self, mask: Mask, last_mask: Mask, change: NDArray[np.float32], elapsed: float
     ) -> Mask:
         options = self._options
-        # An exposure step moves all pixels alike and is no motion.
-        change = np.abs(change - np.float32(np.median(change[::4, ::4])))
+        # A step of exposure moves all pixels alike, by a little, and is no motion.
+        step = np.clip(np.median(change[::4, ::4]), -options.exposure, options.exposure)
+        change = np.abs(change - np.float32(step))
         if float((change > options.moving).mean()) > options.cut:
             return mask
         motion = box_mean(change, 2)

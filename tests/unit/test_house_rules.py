@@ -10,12 +10,13 @@ import humanseg
 PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
-    {"errors", "sizes", "threads"},
+    {"errors", "sizes", "threads", "channel"},
     {"frames", "rle"},
-    {"protocols", "pixels", "metrics", "media.av_gate", "media.color"},
+    {"protocols", "pixels", "metrics", "media.av_gate", "media.color", "sinks.target"},
     {"guided_filter", "foreground", "models.blocks", "testing"},
     {"refine", "temporal", "models.unet", "models.hrnet", "models.linknet", "models.ensemble"},
-    {"settings", "models.sdunet", "models.registry", "sources.images", "sinks.images"},
+    {"settings", "models.sdunet", "models.registry", "sources.images", "sinks.target"},
+    {"sinks.images"},
     {"engines.torch_engine", "engines.openvino_engine", "sources.video_file", "sinks.encoders"},
     {"engines.choose", "backgrounds", "sinks.copied_streams"},
     {"segmenter", "composite", "sinks.video_file"},

@@ -55,6 +55,13 @@ def test_a_scene_cut_starts_anew():
     np.testing.assert_array_equal(smoother.update(frame(OTHER, 1), new), new)
 
 
+def test_a_fade_to_white_is_no_step_of_exposure():
+    smoother = TemporalSmoother()
+    smoother.update(frame(np.zeros_like(SCENE), 0), np.zeros((36, 64), np.float32))
+    white = smoother.update(frame(np.full_like(SCENE, 255), 1), np.ones((36, 64), np.float32))
+    assert white.min() == 1
+
+
 def test_another_size_starts_anew():
     smoother = TemporalSmoother()
     smoother.update(frame(SCENE, 0), np.zeros((36, 64), np.float32))
