@@ -118,7 +118,8 @@ def _rounds(kinds: Sequence[str], runs: int) -> Iterator[tuple[int, str]]:
 
 def _run_child(job: Mapping[str, object]) -> Run:
     """Do one job in a process of its own, whose peak memory is its own, too."""
-    command = [sys.executable, "-m", "humanseg_cli.bench_child", json.dumps(job)]
+    # -P: the folder the user stands in must not lend its modules to the child.
+    command = [sys.executable, "-P", "-m", "humanseg_cli.bench_child", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         result: Run = json.loads(done.stdout.splitlines()[-1])
