@@ -27,6 +27,14 @@ SAMPLE = Path(humanseg.__file__).parent.parent / "samples" / "walk.mp4"
 Run = dict[str, Any]
 """What a child prints, see bench_child.measure."""
 
+Medians = dict[str, float | None]
+
+
+LEGEND = """\
+Medians. codec: PyAV decodes and encodes, no more; plain: the same through humanseg's own
+reader and writer. start: imports and networks, once a file, not part of the run.
+peak: of the process; first, last: resident MB, mean over that third of the run."""
+
 
 class BenchError(HumansegError):
     """A run that was to be measured failed."""
@@ -78,31 +86,36 @@ def bench(
             target.unlink()
             if not as_json:
                 _say(f"run {number} of {runs}, {kind}: {run['seconds']:.1f} s")
-    table = {kind: summarise(measured[kind], measured[PLAIN]) for kind in kinds}
+    references = {kind: measured[kind] for kind in (CODEC, PLAIN)}
+    table = {kind: summarise(measured[kind], references) for kind in kinds}
     if as_json:
         draw.print_json({"size": size, "frames": frames, "runs": measured, "medians": table})
     else:
         _draw(table)
 
 
-def summarise(runs: Sequence[Run], plain: Sequence[Run]) -> dict[str, float | None]:
+def summarise(runs: Sequence[Run], references: Mapping[str, Sequence[Run]]) -> Medians:
     """Medians of the runs of one kind.
 
     Args:
         runs: of this kind, in order.
-        plain: of the plain decode and encode, in the same order: each run is compared with its
-            neighbour in time, so that a machine that slows down does not spoil the ratio.
+        references: runs of the kinds to compare with, in the same order: each run is compared
+            with its neighbour in time, so that a machine that slows down does not spoil the ratio.
     """
-    ratios = [run["seconds"] / beside["seconds"] for run, beside in zip(runs, plain, strict=True)]
     return {
         "seconds": statistics.median(run["seconds"] for run in runs),
         "start_seconds": statistics.median(run["start_seconds"] for run in runs),
         "frames_per_second": statistics.median(run["frames"] / run["seconds"] for run in runs),
-        "ratio": statistics.median(ratios),
+        **{f"times_{name}": _ratio(runs, others) for name, others in references.items()},
         "peak_megabytes": statistics.median(run["peak_megabytes"] for run in runs),
         "first_third_megabytes": _median_if_known(runs, "first_third_megabytes"),
         "last_third_megabytes": _median_if_known(runs, "last_third_megabytes"),
     }
+
+
+def _ratio(runs: Sequence[Run], others: Sequence[Run]) -> float:
+    pairs = zip(runs, others, strict=True)
+    return statistics.median(float(run["seconds"] / other["seconds"]) for run, other in pairs)
 
 
 def _median_if_known(runs: Sequence[Run], name: str) -> float | None:
@@ -159,15 +172,16 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _draw(table: Mapping[str, Mapping[str, float | None]]) -> None:
-    titles = ("", "start", "seconds", "frames/s", "times plain", "peak MB", "first third", "last")
+def _draw(table: Mapping[str, Medians]) -> None:
+    titles = ("", "start", "run", "fps", "x codec", "x plain", "peak MB", "first", "last")
     rows = [
         (
             kind,
-            f"{row['start_seconds']:.1f}",
-            f"{row['seconds']:.1f}",
+            f"{row['start_seconds']:.1f} s",
+            f"{row['seconds']:.1f} s",
             f"{row['frames_per_second']:.1f}",
-            f"{row['ratio']:.2f}",
+            f"{row['times_codec']:.2f}",
+            f"{row['times_plain']:.2f}",
             f"{row['peak_megabytes']:.0f}",
             _megabytes(row["first_third_megabytes"]),
             _megabytes(row["last_third_megabytes"]),
@@ -175,9 +189,7 @@ def _draw(table: Mapping[str, Mapping[str, float | None]]) -> None:
         for kind, row in table.items()
     ]
     draw.show(draw.table(titles, rows))
-    print("Codec: PyAV decodes and encodes, no more. Plain: the same through humanseg's files.")
-    print("Medians. Start: imports and networks, once a file; seconds are without it.")
-    print("First third and last: resident MB during that part of the run.")
+    print(LEGEND)
 
 
 def _megabytes(value: float | None) -> str:

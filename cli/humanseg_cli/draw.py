@@ -41,7 +41,7 @@ def progress(label: str, unit: str, *, shown: bool) -> Iterator[Callable[[Progre
         TextColumn("{task.fields[counted]}"),
         TextColumn("{task.fields[rate]}", style="green"),
         TimeRemainingColumn(compact=True),
-        TextColumn("left"),
+        TextColumn("{task.fields[left]}"),
     )
     with Bar(
         *columns,
@@ -49,7 +49,7 @@ def progress(label: str, unit: str, *, shown: bool) -> Iterator[Callable[[Progre
         transient=True,
         refresh_per_second=REFRESHES_A_SECOND,
     ) as bar:
-        task = bar.add_task(label, total=None, counted="starting", rate="")
+        task = bar.add_task(label, total=None, counted="starting", rate="", left="")
 
         def update(now: Progress) -> None:
             of = f" of {now.promised:,}" if now.promised else ""
@@ -60,6 +60,7 @@ def progress(label: str, unit: str, *, shown: bool) -> Iterator[Callable[[Progre
                 completed=now.frames,
                 counted=f"{now.frames:,}{of} {unit}",
                 rate=rate,
+                left="left" if now.promised else "",
             )
 
         yield update
