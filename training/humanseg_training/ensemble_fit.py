@@ -76,11 +76,11 @@ def fit_ensemble(
     return {name: round(float(share), 4) for name, share in zip(names, fitted, strict=True)}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _all_logits(networks: Sequence[torch.nn.Module], image: np.ndarray) -> Tensor:
     """(members, 1, h, w) logits of one RGB picture of network size."""
     batch = torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(255))
-    return torch.cat([network(batch) for network in networks]).clone()
+    return torch.cat([network(batch) for network in networks])
 
 
 def _plane(mask: np.ndarray, size: tuple[int, int]) -> Tensor:
