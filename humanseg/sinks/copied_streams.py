@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -81,6 +82,7 @@ class CopiedStreams:
         Raises:
             SourceError: the file cannot be opened.
         """
+        self._path = source
         self._output = output
         self._suffix = suffix
         self._is_matroska = suffix in (".mkv", ".webm")
@@ -198,9 +200,13 @@ class CopiedStreams:
             return None
         if held is None or codec in held:
             try:
-                return _Copied("audio", self._output.add_stream_from_template(stream))
+                made = self._output.add_stream_from_template(stream)
             except ValueError:
                 pass  # FFmpeg's table says no
+            else:
+                if codec == "aac" and not stream.codec_context.extradata and not self._is_matroska:
+                    return _Unframed(stream, made, self._path)
+                return _Copied("audio", made)
         library, bit_rate = _SOUND_MADE.get(self._suffix, _SOUND_ELSE)
         self.warnings.append(
             f"a {self._suffix} file cannot hold {codec} sound; it was converted to "
@@ -258,6 +264,44 @@ class _Copied:
             return ()
         packet.stream = self.output
         return (packet,)
+
+
+class _Unframed:
+    """AAC of broadcasts: a header in each packet becomes one for the stream, the rest stays."""
+
+    kind = "audio"
+
+    def __init__(self, stream: AudioStream, output: AudioStream, path: Path) -> None:
+        # FFmpeg does this by itself for a plain mp4, but not for one in fragments.
+        header = _first_header(path, stream.index)
+        if header is not None:
+            output.codec_context.extradata = header
+        self._filter = av.BitStreamFilterContext("aac_adtstoasc", stream)
+        self.output: Stream = output
+
+    def carry(self, packet: AnyPacket) -> Sequence[AnyPacket]:
+        if not packet.size:
+            return ()
+        try:
+            made = self._filter.filter(packet)
+        except av.error.FFmpegError:
+            return ()  # a damaged packet is a gap
+        for each in made:
+            each.stream = self.output
+        return made
+
+
+def _first_header(path: Path, index: int) -> bytes | None:
+    """The AAC decoder's settings, from the first good packet of a stream."""
+    with reading(path), av.open(address(path), "r") as container:
+        stream = container.streams[index]
+        unframe = av.BitStreamFilterContext("aac_adtstoasc", stream)
+        for packet in container.demux(stream):
+            with suppress(av.error.FFmpegError):
+                for made in unframe.filter(packet) if packet.size else ():
+                    if made.has_sidedata("new_extradata"):
+                        return bytes(made.get_sidedata("new_extradata"))
+    return None
 
 
 class _Converted:

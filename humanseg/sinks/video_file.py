@@ -101,7 +101,10 @@ class VideoFileSink:
         self._has_failed = False
         self._durations: dict[int, int] = {}
         self._shift = Fraction(0)
+        self._is_mp4 = self._path.suffix.lower() in _MP4_SUFFIXES
+        self._first_pts: int | None = None
         self._last_pts: int | None = None
+        self._first_dts: int | None = None
         self._end = Fraction(0)
         self._copies: CopiedStreams | None = None
         self._copied: tuple[str, ...] = ()
@@ -264,7 +267,7 @@ class VideoFileSink:
         matrix, range_, primaries, transfer = tag_numbers(self._color)
         context.colorspace, context.color_range = matrix, range_
         context.color_primaries, context.color_trc = primaries, transfer
-        if self._encoder.codec == "h265" and self._path.suffix.lower() in _MP4_SUFFIXES:
+        if self._encoder.codec == "h265" and self._is_mp4:
             context.codec_tag = "hvc1"  # Apple's players know no other
         context.thread_type = "AUTO"
         if self._threads is not None:
@@ -306,6 +309,8 @@ class VideoFileSink:
         pts = round(time / base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
+        if self._first_pts is None:
+            self._first_pts = pts
         self._last_pts = pts
         duration = frame.duration or 1 / (self._like.rate or _USUAL_RATE)
         self._durations[pts] = max(1, round(duration / base))
@@ -317,12 +322,26 @@ class VideoFileSink:
         coded.color_primaries, coded.color_trc = primaries, transfer
         return coded
 
-    def _mux(self, packets: list[av.Packet[Any]]) -> None:
+    def _mux(self, packets: list[av.Packet[Any]], *, are_last: bool = False) -> None:
         for packet in packets:
             if packet.pts is not None:
                 # Encoders drop it, and then the last frame would end the file too early.
                 packet.duration = self._durations.pop(packet.pts, packet.duration)
+            if self._first_dts is None:
+                self._first_dts = packet.dts
+            if are_last and packet is packets[-1] and self._is_mp4:
+                packet.duration = self._closing_duration(packet)
             self._container.mux(packet)
+
+    def _closing_duration(self, last: av.Packet[Any]) -> int:
+        """Duration in ticks of the last packet that makes the whole mp4 as long as its frames.
+
+        An mp4 adds up steps of decoding time, and the packet decoded last need not be shown last.
+        """
+        if last.dts is None or self._first_dts is None or self._first_pts is None:
+            return last.duration or 0
+        shown = round(self._end / self._like.time_base) - self._first_pts
+        return max(1, shown - (last.dts - self._first_dts))
 
     def _is_whole(self) -> bool:
         """Whether the video runs about as long as its source says."""
@@ -333,7 +352,7 @@ class VideoFileSink:
 
     def _finish(self, *, is_whole: bool) -> None:
         """Flush the encoder, add the rest of the sound and end the container."""
-        self._mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None), are_last=True)
         if self._copies:
             until = None if is_whole else self._end - self._shift
             self._copies.write_until(until, shift=self._shift)

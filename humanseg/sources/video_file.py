@@ -6,7 +6,7 @@ import contextlib
 import stat
 import struct
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -88,8 +88,15 @@ class VideoFileSource:
             self.warnings.clear()
             self._open()
         self._is_started = True
+        held: Frame | None = None
         for index, decoded in enumerate(self._decoder):
-            yield self._frame(decoded, index)
+            frame = self._frame(decoded, index)
+            if held is not None:
+                # Containers store what lies between decoded, not between shown frames.
+                yield replace(held, duration=frame.time - held.time)
+            held = frame
+        if held is not None:
+            yield replace(held, duration=self._last_duration(held))
         self._report()
 
     def close(self) -> None:
@@ -201,6 +208,14 @@ class VideoFileSource:
             self._longest_gap = max(self._longest_gap, time - last)
         self._last_time = time
         return time
+
+    def _last_duration(self, last: Frame) -> Fraction | None:
+        """How long the last frame is shown: to the stated end, if that is about due."""
+        if self._length is not None and self._length.is_own:
+            rest = self._length.start + self._length.seconds - last.time
+            if 0 < rest <= max(last.duration or self._step, self._longest_gap) * Fraction(3, 2):
+                return rest
+        return last.duration
 
     def _report(self) -> None:
         """Say at the end what went wrong on the way.
