@@ -25,6 +25,7 @@ from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
 from humanseg.settings import find_preset
 from humanseg.sinks.images import SUFFIXES, write_image
+from humanseg.sinks.target import check_target
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.images import list_images, read_image
 from humanseg.sources.video_file import VideoFileSource
@@ -163,7 +164,8 @@ def process_images(
     find_preset(preset)
     cv2.setNumThreads(share(threads).picture)
     pairs = _image_pairs(Path(source), Path(target), output)
-    _refuse_existing([into for _, into in pairs], overwrite=overwrite)
+    for image, into in pairs:
+        _check_picture_target(image, into, overwrite=overwrite)
     busy = dict.fromkeys(("decode", "infer", "composite", "encode"), 0.0)
     unreadable: list[HumansegError] = []
     written, size, began = 0, (0, 0), time.monotonic()
@@ -185,7 +187,7 @@ def process_images(
             marks.append(time.perf_counter())
             for result, into in zip(results, targets, strict=True):
                 pixels = result.pixels[..., 0] if output == "mask" else result.pixels
-                into.parent.mkdir(parents=True, exist_ok=True)
+                into.parent.mkdir(exist_ok=True)
                 write_image(into, pixels, overwrite=overwrite)
                 written, size = written + 1, (result.width, result.height)
             marks.append(time.perf_counter())
@@ -291,10 +293,19 @@ def _first_double(paths: Sequence[Path]) -> Path | None:
     return None
 
 
-def _refuse_existing(targets: Sequence[Path], *, overwrite: bool) -> None:
-    existing = [path for path in targets if path.exists()]
-    if existing and not overwrite:
-        raise SettingsError("exists already", subject=existing[0], hint="use --overwrite")
+def _check_picture_target(image: Path, into: Path, *, overwrite: bool) -> None:
+    if into.suffix.lower() not in SUFFIXES:
+        raise SettingsError(
+            "is no kind of picture this can write",
+            subject=into,
+            hint=f"use one of {', '.join(SUFFIXES)}",
+        )
+    if into.parent.is_dir():
+        check_target(into, overwrite=overwrite, sources=[image])
+    elif not into.parent.parent.is_dir():
+        raise SettingsError(
+            "cannot be made: the folder it would lie in does not exist", subject=into.parent
+        )
 
 
 def _read_images(

@@ -119,7 +119,7 @@ class BrightnessEngine:
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, h, w) float32: mean of the three colours over 255."""
         self.batches.append(batch.shape)
-        return batch.mean(axis=3, dtype=np.float32) * np.float32(1 / 255)
+        return np.asarray(batch.mean(axis=3, dtype=np.float32) * np.float32(1 / 255))
 
     def close(self) -> None:
         """Do nothing."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -139,7 +141,9 @@ def _convert(models: Sequence[str]) -> Any:
 
     serving = Serving(registry.load_ensemble(models)).eval()
     example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
+        warnings.simplefilter("ignore")
         return openvino.convert_model(serving, example_input=example)
 
 
@@ -155,5 +159,6 @@ def _store(model: Any, path: Path) -> None:
         os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))
         os.replace(partial, path)
     except (OSError, RuntimeError):
-        partial.unlink(missing_ok=True)
-        partial.with_suffix(".bin").unlink(missing_ok=True)
+        for left in (partial, partial.with_suffix(".bin")):
+            with contextlib.suppress(OSError):
+                left.unlink()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from humanseg.models import registry
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -66,7 +67,9 @@ class TorchEngine:
         import torch
 
         with torch.inference_mode():
-            probability = self._serving(self._upload(torch.from_numpy(batch)))
+            # torch wants arrays it could write to, though it never does.
+            writable = np.require(batch, requirements="W")
+            probability = self._serving(self._upload(torch.from_numpy(writable)))
             result: NDArray[np.float32] = probability.cpu().numpy()
         return result
 

@@ -109,7 +109,8 @@ def resolve(tags: ColorTags, *, height: int, width: int) -> Coding:
     matrix = tags.matrix
     if matrix not in _SWSCALE_MATRIX:
         matrix = "bt709" if is_hd else "smpte170m"
-    return Coding(matrix, tags.range or "tv")
+    is_rgb = tags.matrix == "gbr"  # "full" then, which few players expect of YCbCr
+    return Coding(matrix, "tv" if is_rgb else tags.range or "tv")
 
 
 def tags_of(frame: av.VideoFrame) -> ColorTags:

@@ -161,7 +161,7 @@ _ENCODERS = (
         is_full_range=True,
     ),
     Encoder("qtrle", "qtrle", (".mov",), "rgb24", "rgb24", alpha_pixels="argb"),
-    Encoder("png", "png", (".mov", ".mkv"), "rgb24", "rgb24", alpha_pixels="rgba"),
+    Encoder("png", "png", (".mov",), "rgb24", "rgb24", alpha_pixels="rgba"),
 )
 ENCODERS = {encoder.codec: encoder for encoder in _ENCODERS}
 

@@ -21,7 +21,7 @@ _QUALITY = 95
 # OpenCV's sign for lossless WebP.
 _LOSSLESS = 101
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def write_image(path: Path, pixels: NDArray[np.uint8], *, overwrite: bool = False) -> None:
@@ -38,11 +38,11 @@ def write_image(path: Path, pixels: NDArray[np.uint8], *, overwrite: bool = Fals
         SinkError: the disk is full or refuses.
     """
     suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
+    if suffix not in SUFFIXES:
         raise SettingsError(
             f"{suffix!r} is no kind of picture this can write" if suffix else "has no suffix",
             subject=path,
-            hint=f"use one of {', '.join(_SUFFIXES)}",
+            hint=f"use one of {', '.join(SUFFIXES)}",
         )
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise SettingsError(

@@ -231,6 +231,8 @@ class VideoFileSink:
         self._container: OutputContainer = av.open(
             address(self.partial_path),
             "w",
+            # FFmpeg takes .m4v for a thing of its own that holds less than mp4.
+            format="mp4" if suffix == ".m4v" else None,
             container_options=_container_options(suffix, self._like.time_base),
             metadata_errors="surrogateescape",
         )

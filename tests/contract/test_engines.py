@@ -1,0 +1,182 @@
+"""One set of tests for every engine; how far engines may differ stands in tests/regression."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from humanseg.engines import choose, openvino_engine
+from humanseg.engines.choose import choose_device, has_openvino, open_engine
+from humanseg.engines.openvino_engine import OpenVinoEngine
+from humanseg.engines.torch_engine import TorchEngine
+from humanseg.errors import MissingExtraError, SettingsError, WeightsError
+from humanseg.models import registry
+
+RANDOM = np.random.default_rng(4)
+MODELS = ("first", "second")
+
+
+@pytest.fixture
+def small_weights(tmp_path, monkeypatch):
+    """Two small untrained networks in place of the shipped ones."""
+    torch.manual_seed(0)
+    for name, network in (("first", "linknet"), ("second", "unet")):
+        made = registry.build(network, 8)
+        registry.save(made, tmp_path, name, architecture=network, width=8, training={}, scores={})
+    for function in (registry.load, registry.load_ensemble, registry.read_card):
+        defaults = tuple(
+            tmp_path if value == registry.WEIGHTS_FOLDER else value
+            for value in function.__defaults__
+        )
+        monkeypatch.setattr(function, "__defaults__", defaults)
+    monkeypatch.setattr(registry.verified, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(registry.read_shares, "__defaults__", (tmp_path,))
+    return tmp_path
+
+
+def make(kind, cache):
+    if kind == "torch":
+        return TorchEngine(MODELS, device="cpu", threads=1, precision="f32")
+    if not has_openvino():
+        pytest.skip("OpenVINO is not installed")
+    return OpenVinoEngine(MODELS, threads=1, precision="f32", cache=cache)
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def engine(request, small_weights, tmp_path):
+    with make(request.param, tmp_path / "cache") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 48), (3, 64, 32), (2, 128, 224)])
+def test_probabilities_have_the_shape_of_the_batch(engine, shape):
+    found = engine.infer(RANDOM.integers(0, 255, (*shape, 3), np.uint8))
+    assert found.shape == shape
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_results_are_the_callers_own(engine):
+    batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+    first = engine.infer(batch)
+    kept = first.copy()
+    engine.infer(255 - batch)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_read_only_batch_is_fine(engine):
+    batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+    expected = engine.infer(batch)
+    batch.flags.writeable = False
+    np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
+
+
+def test_colour_order_matters(engine):
+    batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+    swapped = np.ascontiguousarray(batch[..., ::-1])
+    assert np.abs(engine.infer(batch) - engine.infer(swapped)).max() > 1e-4
+
+
+def test_engines_agree(small_weights, tmp_path):
+    batch = RANDOM.integers(0, 255, (2, 64, 96, 3), np.uint8)
+    with make("torch", None) as one, make("openvino", tmp_path / "cache") as other:
+        np.testing.assert_allclose(one.infer(batch), other.infer(batch), atol=2e-3)
+
+
+def test_a_name_says_what_runs_where(engine):
+    assert engine.name in ("torch cpu f32", "openvino cpu f32")
+
+
+def test_closing_twice_is_fine(engine):
+    engine.close()
+    engine.close()
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+class TestOpenVinoCache:
+    def open(self, cache):
+        return OpenVinoEngine(MODELS, threads=1, precision="f32", cache=cache)
+
+    def test_a_second_start_converts_nothing(self, small_weights, tmp_path, monkeypatch):
+        batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+        with self.open(tmp_path / "cache") as engine:
+            expected = engine.infer(batch)
+        monkeypatch.setattr(openvino_engine, "_convert", None)
+        with self.open(tmp_path / "cache") as engine:
+            np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
+
+    def test_other_weights_are_another_graph(self, small_weights, tmp_path):
+        self.open(tmp_path / "cache").close()
+        registry.save(
+            registry.build("linknet", 8),
+            small_weights,
+            "first",
+            architecture="linknet",
+            width=8,
+            training={},
+            scores={},
+        )
+        self.open(tmp_path / "cache").close()
+        assert len(list((tmp_path / "cache").glob("*.xml"))) == 2
+
+    def test_a_damaged_cache_is_made_anew(self, small_weights, tmp_path):
+        self.open(tmp_path / "cache").close()
+        [path] = (tmp_path / "cache").glob("*.xml")
+        path.write_text("no graph")
+        with self.open(tmp_path / "cache") as engine:
+            assert engine.infer(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
+        assert path.read_text() != "no graph"
+
+    def test_damaged_weights_are_refused_even_with_a_cached_graph(self, small_weights, tmp_path):
+        self.open(tmp_path / "cache").close()
+        path = small_weights / "first.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        with pytest.raises(WeightsError, match="checksum"):
+            self.open(tmp_path / "cache")
+
+    def test_without_a_place_to_write_nothing_is_kept(self, small_weights, tmp_path):
+        (tmp_path / "cache").write_text("a file where the folder would be")
+        with self.open(tmp_path / "cache") as engine:
+            assert engine.infer(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(SettingsError, match="auto, torch, openvino"):
+        open_engine(MODELS, engine="tensorflow")
+    with pytest.raises(SettingsError, match="auto, cpu, cuda, mps"):
+        open_engine(MODELS, device="tpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_device_is_named():
+    with pytest.raises(SettingsError, match="no 'cuda' device"):
+        open_engine(MODELS, device="cuda")
+
+
+def test_a_missing_openvino_is_named_with_its_install_line(monkeypatch):
+    monkeypatch.setattr(choose, "has_openvino", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"humanseg\[openvino\]"):
+        open_engine(MODELS, engine="openvino", device="cpu")
+
+
+def test_auto_takes_openvino_where_it_is_and_torch_elsewhere(small_weights, monkeypatch):
+    monkeypatch.setattr(choose, "has_openvino", lambda: False)
+    with open_engine(MODELS, device="cpu", threads=1) as engine:
+        assert engine.name.startswith("torch cpu")
+    assert choose_device("cpu") == "cpu"
+
+
+def test_machines_without_a_gpu_do_not_pay_for_looking(monkeypatch):
+    monkeypatch.setattr(choose, "may_have_gpu", lambda: False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert choose_device("auto") == "cpu"
+
+
+def test_the_cuda_path_asks_for_half_precision():
+    """The CUDA path was never run; this holds what can be held without a device."""
+    from humanseg.engines import torch_engine
+
+    assert torch_engine._best_precision("cuda") == "f16"
+    assert torch_engine._best_precision("mps") == "f32"
