@@ -36,6 +36,8 @@ _HYBRID_SINCE = (61, 7)
 # Seconds and share of a source's length by which a video may end early and count as whole.
 _WHOLE_SECONDS = 1.0
 _WHOLE_SHARE = 0.02
+# Seconds that a frame may be decoded before it is shown; more is nonsense.
+_REORDER_SECONDS = 3600
 _USUAL_RATE = Fraction(25)
 
 _FAILURES = (av.error.FFmpegError, OSError, MemoryError)
@@ -102,6 +104,7 @@ class VideoFileSink:
         self._durations: dict[int, int] = {}
         self._shift = Fraction(0)
         self._is_mp4 = self._path.suffix.lower() in _MP4_SUFFIXES
+        self._reorder_limit = _REORDER_SECONDS / like.time_base
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._first_dts: int | None = None
@@ -329,6 +332,9 @@ class VideoFileSink:
             if packet.pts is not None:
                 # Encoders drop it, and then the last frame would end the file too early.
                 packet.duration = self._durations.pop(packet.pts, packet.duration)
+                # x265 gives videos of one or two frames decoding times from unset memory.
+                if packet.dts is None or not 0 <= packet.pts - packet.dts < self._reorder_limit:
+                    packet.dts = packet.pts
             if self._first_dts is None:
                 self._first_dts = packet.dts
             if are_last and packet is packets[-1] and self._is_mp4:
