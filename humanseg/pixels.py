@@ -22,11 +22,20 @@ def resize(array: Array, height: int, width: int) -> Array:
 
     The array itself when it has that size already.
     """
+    while _can_halve(array, height, width):
+        # Twice 2x2 is several times faster than one average over a window of odd size.
+        size = (array.shape[1] // 2, array.shape[0] // 2)
+        array = cast("Array", cv2.resize(array, size, interpolation=cv2.INTER_AREA))
     if array.shape[:2] == (height, width):
         return array
     smaller = height * width < array.shape[0] * array.shape[1]
     way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cast("Array", cv2.resize(array, (width, height), interpolation=way))
+
+
+def _can_halve(array: NDArray[Any], height: int, width: int) -> bool:
+    tall, wide = array.shape[:2]
+    return tall % 2 == 0 and wide % 2 == 0 and tall >= 2 * height and wide >= 2 * width
 
 
 def box_mean(array: Array, radius: int) -> Array:

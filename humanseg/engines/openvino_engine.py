@@ -27,8 +27,8 @@ GRAPH_REVISION = 1
 class OpenVinoEngine:
     """One graph for the whole ensemble, compiled once for every shape of batch it meets.
 
-    Fixed shapes are measurably faster than dynamic ones, and a video has only one. The graph is kept
-    in the user's cache folder: converting it anew takes seconds and all of torch.
+    Fixed shapes are measurably faster than dynamic ones, and a video has only one. The graph is
+    kept in the user's cache folder: converting it anew takes seconds and all of torch.
     """
 
     def __init__(

@@ -403,6 +403,10 @@ def _length(container: InputContainer, stream: VideoStream) -> _Length | None:
     if not names & _STATES_LENGTH:
         return None
     base = fraction(stream.time_base)
+    rate = fraction(stream.average_rate)
+    if "avi" in names and stream.frames and rate:
+        # FFmpeg shrinks the seconds of a cut file to its size, but not the count.
+        return _Length(stream.frames / rate, Fraction(0), is_own=True)
     if stream.duration and base:
         start = (stream.start_time or 0) * base if "mp4" in names else Fraction(0)
         return _Length(stream.duration * base, start, is_own=True)
