@@ -87,7 +87,7 @@ def blend(foreground: Image, background: Image, alpha: Alpha) -> Image:
     # Sure pixels are only copied; arithmetic is for the edge, some twentieth of a picture.
     share = grey(alpha)
     mixed = background.copy()
-    cv2.copyTo(foreground, cv2.compare(share, 255, cv2.CMP_EQ), mixed)
+    cv2.copyTo(foreground, (share == 255).view(np.uint8), mixed)
     edge = np.flatnonzero((share > 0) & (share < 255))
     front = np.take(foreground.reshape(-1, 3), edge, axis=0).astype(np.float32)
     behind = np.take(background.reshape(-1, 3), edge, axis=0).astype(np.float32)

@@ -34,7 +34,7 @@ def resize(array: Array, height: int, width: int) -> Array:
 
 
 def _can_halve(array: NDArray[Any], height: int, width: int) -> bool:
-    tall, wide = array.shape[:2]
+    tall, wide = int(array.shape[0]), int(array.shape[1])
     return tall % 2 == 0 and wide % 2 == 0 and tall >= 2 * height and wide >= 2 * width
 
 
