@@ -403,4 +403,6 @@ def _container_options(suffix: str, time_base: Fraction) -> dict[str, str]:
         options["movie_timescale"] = str(ticks * -(-1000 // ticks))
         if av.library_versions["libavformat"][:2] >= _HYBRID_SINCE:
             options |= _MP4_OPTIONS
+    else:
+        options["cluster_time_limit"] = "1000"  # milliseconds that Matroska may hold back
     return options
