@@ -76,9 +76,10 @@ def evaluate(
     if as_json:
         draw.print_json({"names": names, "flip": flip, **_fields(scores, worst)})
         return
-    titles = ("weights", "pictures", "mean Dice", "pooled Dice", "IoU", "boundary F")
+    # Four names would leave no room for the figures beside them.
+    print(" + ".join(names) + (", flipped too" if flip else ""))
+    titles = ("pictures", "mean Dice", "pooled Dice", "IoU", "boundary F")
     row = (
-        " + ".join(names) + (", flipped too" if flip else ""),
         f"{len(scores.pictures):,}",
         f"{scores.dice:.4f}",
         f"{scores.pooled_dice:.4f}",
