@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import av
 import av.error
 
 from humanseg.errors import SinkError, SourceError
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
+
+_MAJOR = int(av.__version__.split(".")[0])
 
 
 class Rational(Protocol):
@@ -136,9 +139,35 @@ def fraction(value: Rational | None) -> Fraction | None:
     return Fraction(value.numerator, value.denominator)
 
 
-def address(path: Path) -> str:
-    """The path as FFmpeg must be given it: with `file:`, or "a:b.mp4" would be a protocol."""
+def open_input(path: Path) -> InputContainer:
+    """Open a file to read it.
+
+    Raises:
+        av.error.FFmpegError: it is no file FFmpeg knows.
+    """
+    return cast("InputContainer", av.open(_address(path), "r", **_any_tags()))
+
+
+def open_output(path: Path, *, kind: str | None, options: dict[str, str]) -> OutputContainer:
+    """Open a file to write it; nothing is written before its streams are known.
+
+    Args:
+        path: of the file.
+        kind: FFmpeg's name of the format; None to go by the suffix.
+        options: for the format.
+    """
+    container = av.open(_address(path), "w", format=kind, container_options=options, **_any_tags())
+    return cast("OutputContainer", container)
+
+
+def _address(path: Path) -> str:
+    """The path with `file:` before it, or FFmpeg would take "a:b.mp4" for a protocol."""
     return f"file:{path}"
+
+
+def _any_tags() -> dict[str, Any]:
+    """Tags need not be UTF-8; PyAV 19 copies them as they are, 18 must be told."""
+    return {"metadata_errors": "surrogateescape"} if _MAJOR < 19 else {}
 
 
 def clock_zero(container: InputContainer) -> Fraction:

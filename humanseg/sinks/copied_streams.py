@@ -13,7 +13,7 @@ import av
 import av.error
 from av.stream import Discard, Disposition
 
-from humanseg.media.av_gate import address, clock_zero, fraction, reading
+from humanseg.media.av_gate import clock_zero, fraction, open_input, reading
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -91,9 +91,7 @@ class CopiedStreams:
         self.warnings: list[str] = []
         self.kinds: set[str] = set()
         with reading(source):
-            self._input: InputContainer = av.open(
-                address(source), "r", metadata_errors="surrogateescape"
-            )
+            self._input: InputContainer = open_input(source)
         try:
             self._zero = clock_zero(self._input)
             for stream in self._input.streams:
@@ -293,7 +291,7 @@ class _Unframed:
 
 def _first_header(path: Path, index: int) -> bytes | None:
     """The AAC decoder's settings, from the first good packet of a stream."""
-    with reading(path), av.open(address(path), "r") as container:
+    with reading(path), open_input(path) as container:
         stream = container.streams[index]
         unframe = av.BitStreamFilterContext("aac_adtstoasc", stream)
         for packet in container.demux(stream):

@@ -14,7 +14,7 @@ import av.error
 
 from humanseg.errors import PartialError, SettingsError, SinkError
 from humanseg.frames import ColorTags, Frame, StreamInfo
-from humanseg.media.av_gate import address, sink_error
+from humanseg.media.av_gate import open_output, sink_error
 from humanseg.media.color import Coding, FromBgr, resolve, tag_numbers
 from humanseg.sinks.copied_streams import CopiedStreams
 from humanseg.sinks.encoders import choose_encoder
@@ -231,13 +231,11 @@ class VideoFileSink:
             SourceError: the file to copy from cannot be opened.
         """
         suffix = self._path.suffix.lower()
-        self._container: OutputContainer = av.open(
-            address(self.partial_path),
-            "w",
+        self._container: OutputContainer = open_output(
+            self.partial_path,
             # FFmpeg takes .m4v for a thing of its own that holds less than mp4.
-            format="mp4" if suffix == ".m4v" else None,
-            container_options=_container_options(suffix, self._like.time_base),
-            metadata_errors="surrogateescape",
+            kind="mp4" if suffix == ".m4v" else None,
+            options=_container_options(suffix, self._like.time_base),
         )
         try:
             self._stream = self._video_stream(self._container)

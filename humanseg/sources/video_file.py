@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import av
 import av.error
 import cv2
-from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 
 from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame, StreamInfo
-from humanseg.media.av_gate import address, clock_zero, fraction, reading
+from humanseg.media.av_gate import clock_zero, fraction, open_input, reading
 from humanseg.media.color import HDR_TRANSFERS, Coding, ToBgr, resolve, tags_of
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class VideoFileSource:
     def _open(self) -> None:
         _check_path(self._path)
         with reading(self._path):
-            container = av.open(address(self._path), "r", metadata_errors="surrogateescape")
+            container = open_input(self._path)
         self._container = container
         try:
             stream = _video_stream(container, self._path)
@@ -458,11 +457,12 @@ class _Turn:
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The four numbers of the display matrix that turn and flip, in 1/65536."""
-    for data in cast("Iterator[SideData]", iter(frame.side_data)):
-        if data.type == SideDataType.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
-            return a, b, c, d
-    return 65536, 0, 0, 65536
+    try:
+        data = cast("Any", frame.side_data)[SideDataType.DISPLAYMATRIX]
+    except KeyError:
+        return 65536, 0, 0, 65536
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    return a, b, c, d
 
 
 def _check_path(path: Path) -> None:

@@ -95,6 +95,12 @@ class TestReading:
             assert len(list(video)) == 5
             assert len(list(video)) == 5
 
+    def test_tags_in_an_old_encoding(self, make_video, tmp_path):
+        path = make_video("in.avi", frames=3, tags={"title": "Strasse"})
+        path.write_bytes(path.read_bytes().replace(b"Strasse", "Straße!".encode("latin-1")))
+        copy(path, tmp_path / "out.mkv")
+        assert "Straße!".encode("latin-1") in (tmp_path / "out.mkv").read_bytes()
+
     def test_closing_twice_is_fine(self, make_video):
         video = VideoFileSource(make_video(frames=3))
         next(iter(video))
