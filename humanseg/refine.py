@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from humanseg.frames import Alpha, Image, Mask
 
+HAZE = 0.1
+"""Probability above which neighbouring pixels count as connected."""
+
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -27,6 +30,7 @@ class RefineOptions:
         erosion: 0..1, how much of the edge's outermost mask pixel is drawn in.
         smallest_part: share of the largest part (0..1) below which a separate part is a speck
             and removed, and below which a hole is filled; 0 keeps all.
+        smallest_person: share of the picture (0..1) below which nothing is a person.
         guide_pixels: the filter runs at the largest half, quarter ... of the frame that has at most
             this many pixels; the rest of the way is bilinear.
         radius: of the guided filter, in pixels of the mask.
@@ -37,6 +41,7 @@ class RefineOptions:
 
     erosion: float = 0.0
     smallest_part: float = 0.03
+    smallest_person: float = 0.001
     guide_pixels: int = 640 * 400
     radius: int = 2
     epsilon: float = 2e-3
@@ -62,7 +67,7 @@ class Refiner:
         """
         options = self._options
         height, width = pixels.shape[:2]
-        mask = remove_specks(mask, options.smallest_part)
+        mask = remove_specks(mask, options.smallest_part, options.smallest_person)
         mask = soft_erode(mask, options.erosion)
         guide = _guide(pixels, options.guide_pixels)
         if guide.shape[0] >= mask.shape[0] and guide.shape[1] >= mask.shape[1]:
@@ -94,34 +99,37 @@ def soft_erode(mask: Mask, amount: float) -> Mask:
     return mask + np.float32(amount) * (smallest - mask)
 
 
-def remove_specks(mask: Mask, smallest_part: float) -> Mask:
-    """Take away small separate parts and fill small holes.
+def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0) -> Mask:
+    """Take away small separate parts with the haze around them, and fill small holes.
+
+    A part is where the mask is above one half, connected. What is less sure stays where it is
+    connected to a part that stays, as hair is; haze on its own goes.
 
     Args:
         mask: (h, w) float32, 0..1.
         smallest_part: share of the largest part's area, 0..1; smaller parts go, and holes smaller
-            than this share of the largest part are filled.
+            than this share of the largest part are filled; 0 keeps all.
+        smallest_person: share of the picture below which nothing is a person.
 
     Returns:
-        (h, w) float32, 0..1; the mask itself where nothing had to change.
+        (h, w) float32, 0..1; never above the mask but in filled holes.
     """
     if smallest_part <= 0:
         return mask
     inside = (mask > 0.5).astype(np.uint8)
-    count, labels, figures, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    if count < 2:
-        return mask
-    areas = figures[1:, cv2.CC_STAT_AREA]
-    smallest = areas.max() * smallest_part
-    cleaned = mask
-    specks = 1 + np.flatnonzero(areas < smallest)
-    if len(specks):
-        # One pixel more, so that the speck's own soft edge goes with it.
-        around = grow(np.isin(labels, specks).astype(np.uint8), 2)
-        kept = np.isin(labels, 1 + np.flatnonzero(areas >= smallest))
-        near_kept = grow(kept.astype(np.uint8), 2)
-        cleaned = np.where((around > 0) & (near_kept == 0), np.float32(0), cleaned)
-    return _fill_holes(cleaned, smallest)
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    areas = figures[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0  # label 0 is the outside
+    smallest = max(areas.max() * smallest_part, smallest_person * mask.size)
+    stays = areas >= max(1.0, smallest)
+    if not stays.any():
+        return np.zeros_like(mask)
+    _, haze = cv2.connectedComponents((mask > HAZE).astype(np.uint8), connectivity=8)
+    joined = np.zeros(int(haze.max()) + 1, bool)
+    joined[np.unique(haze[stays[labels]])] = True
+    # A part that goes may hang on to one that stays by haze alone.
+    kept = joined[haze] & (stays[labels] | (inside == 0))
+    return _fill_holes(np.where(kept, mask, np.float32(0)), smallest)
 
 
 def _fill_holes(mask: Mask, smallest: float) -> Mask:

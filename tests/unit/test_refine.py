@@ -22,6 +22,26 @@ def test_specks_go_and_the_body_stays():
     np.testing.assert_array_equal(cleaned[20:, 25:55], 1)
 
 
+def test_haze_on_its_own_goes_and_haze_on_the_body_stays():
+    mask = body()
+    mask[10:18, 5:12] = 0.4
+    mask[16:20, 25:55] = 0.3
+    cleaned = remove_specks(mask, 0.03)
+    assert cleaned[10:18, 5:12].max() == 0
+    np.testing.assert_array_equal(cleaned[16:20, 25:55], np.float32(0.3))
+
+
+def test_a_part_too_small_for_a_person_is_nobody():
+    mask = np.zeros((60, 80), np.float32)
+    mask[30:32, 40:42] = 1
+    assert remove_specks(mask, 0.03, 0.001).max() == 0
+    np.testing.assert_array_equal(remove_specks(mask, 0.03, 0.0005), mask)
+
+
+def test_haze_alone_is_nobody():
+    assert remove_specks(np.full((60, 80), 0.45, np.float32), 0.03).max() == 0
+
+
 def test_small_holes_are_filled_and_large_ones_are_not():
     mask = body()
     mask[40:42, 40:42] = 0.1
