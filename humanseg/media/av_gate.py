@@ -32,6 +32,9 @@ class Rational(Protocol):
         """Below the line."""
 
 
+# A clock that goes back further has started again; less is disorder.
+RESTART_SECONDS = Fraction(1, 2)
+
 _READING: dict[type[BaseException], tuple[str, str]] = {
     FileNotFoundError: ("there is no such file", "check the path"),
     IsADirectoryError: ("is a folder, not a video", "name a file inside it"),

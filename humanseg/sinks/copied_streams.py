@@ -13,7 +13,7 @@ import av
 import av.error
 from av.stream import Discard, Disposition
 
-from humanseg.media.av_gate import clock_zero, fraction, open_input, reading
+from humanseg.media.av_gate import RESTART_SECONDS, clock_zero, fraction, open_input, reading
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -87,7 +87,6 @@ class CopiedStreams:
         self._suffix = suffix
         self._is_matroska = suffix in (".mkv", ".webm")
         self._carriers: dict[int, _Carrier] = {}
-        self._last_dts: dict[int, int] = {}
         self.warnings: list[str] = []
         self.kinds: set[str] = set()
         with reading(source):
@@ -115,7 +114,7 @@ class CopiedStreams:
         """
         while self._next is not None:
             packet = self._next
-            if time is not None and self._start(packet) > time:
+            if time is not None and _start(packet) > time:
                 return
             carrier = self._carriers[packet.stream.index]
             for made in carrier.carry(packet):
@@ -128,46 +127,33 @@ class CopiedStreams:
         self._next = None
         self._input.close()
 
-    def _start(self, packet: AnyPacket) -> Fraction:
-        ticks = packet.pts if packet.dts is None else packet.dts
-        if ticks is None:  # the empty packets at the end
-            return Fraction(-1)
-        return ticks * (fraction(packet.time_base) or Fraction(1)) - self._zero
-
     def _mux(self, packet: AnyPacket, carrier: _Carrier, shift: Fraction) -> None:
         base = fraction(packet.time_base)
-        if packet.pts is None and packet.dts is not None:
-            packet.pts = packet.dts
         if packet.pts is None or base is None:
             return
-        offset = round((shift - self._zero) / base)
-        packet.pts += offset
-        packet.dts = packet.pts if packet.dts is None else packet.dts + offset
+        if shift:
+            ticks = round(shift / base)
+            packet.pts, packet.dts = packet.pts + ticks, (packet.dts or packet.pts) + ticks
         if self._is_matroska and packet.pts < 0:
             # Matroska has no time before zero and would move everything else instead. What ends
             # there is never heard; what reaches over starts a few milliseconds late.
             if packet.pts + (packet.duration or 0) <= 0:
                 return
             packet.pts = packet.dts = 0
-        self._keep_rising(packet)
         self._output.mux(packet)
         self.kinds.add(carrier.kind)
 
-    def _keep_rising(self, packet: AnyPacket) -> None:
-        """Muxers refuse times that stand still or go back, as damaged files have them."""
-        last = self._last_dts.get(packet.stream.index)
-        if last is not None and packet.dts is not None and packet.dts <= last:
-            packet.dts = last + 1
-            packet.pts = max(packet.pts or 0, packet.dts)
-        if packet.dts is not None:
-            self._last_dts[packet.stream.index] = packet.dts
-
     def _demux(self) -> Generator[AnyPacket, None, None]:
+        """Packets with rising times on the frames' clock, then an empty one a stream."""
         streams = [stream for stream in self._input.streams if stream.index in self._carriers]
         if not streams:
             return
+        clocks = {stream.index: _Clock(stream, self._zero) for stream in streams}
         try:
-            yield from self._input.demux(streams)
+            for packet in self._input.demux(streams):
+                if packet.size:
+                    clocks[packet.stream.index].settle(packet)
+                yield packet
         except av.error.FFmpegError:
             self.warnings.append("the sound or subtitles could not be read to the end")
 
@@ -238,6 +224,45 @@ class CopiedStreams:
 
 def _codec_name(stream: Stream) -> str | None:
     return None if stream.codec_context is None else stream.codec_context.codec.canonical_name
+
+
+def _start(packet: AnyPacket) -> Fraction:
+    base = fraction(packet.time_base)
+    if packet.dts is None or base is None:  # the empty packets at the end
+        return Fraction(-1)
+    return packet.dts * base
+
+
+class _Clock:
+    """Puts the packets of one stream onto the frames' clock, and makes their times rise.
+
+    Muxers refuse times that stand still or go back, as damaged and joined files have them.
+    """
+
+    def __init__(self, stream: Stream, zero: Fraction) -> None:
+        base = fraction(stream.time_base) or Fraction(1, av.time_base)
+        self._move = -round(zero / base)
+        self._restart = RESTART_SECONDS / base
+        self._is_text = stream.type == "subtitle"
+        self._last: int | None = None
+        self._end = 0
+
+    def settle(self, packet: AnyPacket) -> None:
+        """Change a packet's times."""
+        dts = packet.pts if packet.dts is None else packet.dts
+        pts = packet.dts if packet.pts is None else packet.pts
+        if dts is None or pts is None:
+            dts = pts = self._end - self._move
+        lead = pts - dts
+        dts += self._move
+        if self._last is not None and dts <= self._last:
+            if self._last - dts > self._restart:
+                self._move += self._end - dts
+            # Two subtitles may start together; sound goes on where it ended.
+            dts = self._last + 1 if self._is_text else self._end
+        self._last = dts
+        self._end = dts + max(1, packet.duration or 0)
+        packet.dts, packet.pts = dts, dts + lead
 
 
 class _Carrier(Protocol):

@@ -272,6 +272,8 @@ class VideoFileSink:
         context.color_primaries, context.color_trc = primaries, transfer
         if self._encoder.codec == "h265" and self._is_mp4:
             context.codec_tag = "hvc1"  # Apple's players know no other
+        if self._encoder.codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; it knows no other way
         context.thread_type = "AUTO"
         if self._threads is not None:
             context.thread_count = self._threads

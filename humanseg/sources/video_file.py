@@ -20,7 +20,7 @@ from av.stream import Disposition
 
 from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame, StreamInfo
-from humanseg.media.av_gate import clock_zero, fraction, open_input, reading
+from humanseg.media.av_gate import RESTART_SECONDS, clock_zero, fraction, open_input, reading
 from humanseg.media.color import HDR_TRANSFERS, Coding, ToBgr, resolve, tags_of
 
 if TYPE_CHECKING:
@@ -199,6 +199,9 @@ class VideoFileSource:
             time = decoded.pts * base - self._zero
             if last is not None and time <= last:
                 self._untimed += 1
+                if last - time > RESTART_SECONDS:
+                    self._zero -= last + self._step - time
+                    base = self._step
                 time = last + base
         else:
             self._untimed += 1

@@ -255,11 +255,22 @@ class TestSoundAndSubtitles:
         assert max(abs(one - other) for one, other in pairs) < Fraction(1, 40)
 
     def test_sound_from_broadcast_keeps_step_with_the_shifted_clock(self, make_video, tmp_path):
-        source = make_video("in.ts", options={"bf": "0"}, sound=SOUND[:1])
+        clock = {"output_ts_offset": "40000"}
+        source = make_video("in.ts", sound=SOUND[:1], container_options=clock)
         copy(source, tmp_path / "out.mp4")
         shift = sound_starts(source)[5] - sound_starts(tmp_path / "out.mp4")[5]
         with av.open(str(source)) as container:
             assert abs(shift - Fraction(container.start_time, 1_000_000)) < Fraction(1, 1000)
+        assert shift > 39_000
+
+    @pytest.mark.parametrize("sound", ["aac", "libopus"])
+    def test_sound_before_zero_does_not_move_the_pictures(
+        self, make_video, read_video, sound, tmp_path
+    ):
+        source = make_video(sound=[(sound, "eng")])
+        assert sound_starts(source)[0] < 0
+        copy(source, tmp_path / "out.mkv")
+        assert read_video(tmp_path / "out.mkv").times == STEADY
 
     def test_no_sound_is_no_fault(self, make_video, tmp_path):
         sink = copy(make_video(), tmp_path / "out.mp4")
@@ -347,6 +358,22 @@ class TestPicture:
             assert content.indices == list(range(8))
             name = {"h265": "hevc"}.get(codec, codec)
             assert content.codecs["video"] == [name]
+
+    def test_the_shortest_hevc_videos(self, read_video, tmp_path):
+        """x265 leaves their decoding times unset, most often with two frames."""
+        for count in (1, 2, 2, 2, 2):
+            sink = VideoFileSink(tmp_path / "out.mp4", like(), codec="h265", overwrite=True)
+            with sink:
+                for index in range(count):
+                    sink.write(still(index))
+            assert read_video(tmp_path / "out.mp4").times == STEADY[:count]
+
+    @pytest.mark.parametrize("codec", sorted(ENCODERS))
+    def test_encoders_print_nothing(self, codec, tmp_path, capfd):
+        target = tmp_path / f"out{ENCODERS[codec].containers[0]}"
+        with VideoFileSink(target, like(64, 64), codec=codec) as sink:
+            sink.write(still(0, 64, 64))
+        assert capfd.readouterr() == ("", "")
 
     @pytest.mark.parametrize(("height", "width"), [(49, 65), (48, 65), (49, 64)])
     @pytest.mark.parametrize("codec", sorted(ENCODERS))

@@ -167,8 +167,24 @@ class TestCutShort:
             path = make_video(name, times=times, time_base=Fraction(1, 1000), last_duration=1200)
             assert len(read_all(path)[0]) == 6
 
+    def test_a_long_stand_seen_before_may_come_at_the_end(self, make_video):
+        times = [*range(0, 2000, 40), *range(3000, 5000, 40)]
+        for name in ("in.flv", "in.mkv", "in.mp4"):
+            path = make_video(name, times=times, time_base=Fraction(1, 1000), last_duration=1000)
+            assert len(read_all(path)[0]) == 100
+
+    def test_a_long_last_frame_decoded_before_others_is_no_break(self, make_video):
+        times = [0, 3003, 4000, 9009, 9010, 12012, 30000, 30001, 33000, 36363, 40000, 45045]
+        path = make_video(
+            times=times,
+            time_base=Fraction(1, 90_000),
+            last_duration=450_000,
+            options={"preset": "medium"},
+        )
+        assert len(read_all(path)[0]) == len(times)
+
     def test_sound_that_runs_on_is_no_break(self, make_video):
-        for name in ("in.mkv", "in.mp4", "in.webm"):
+        for name in ("in.mkv", "in.mp4", "in.webm", "in.flv"):
             codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
             sound = "libopus" if name.endswith("webm") else "aac"
             path = make_video(name, sound=[(sound, "eng")], sound_seconds=4.0, codec=codec)
@@ -248,6 +264,22 @@ def spoil(path: Path, mark: bytes, count: int, *, skip: int = 3) -> None:
 
 
 class TestBrokenSound:
+    def test_sound_whose_clock_starts_again_is_still_written(
+        self, make_video, read_video, tmp_path
+    ):
+        source = make_video("in.ts", frames=20, options={"bf": "0"}, sound=[("aac", "eng")])
+        source.write_bytes(source.read_bytes() * 2)
+        target = tmp_path / "out.mp4"
+        with VideoFileSource(source) as video:
+            with VideoFileSink(target, video.info, copy_from=source) as sink:
+                for frame in video:
+                    sink.write(frame)
+            assert (sink.frames, sink.copied) == (40, ("audio",))
+        content = read_video(target)
+        gaps = {later - time for time, later in pairwise(content.times)}
+        assert gaps == {Fraction(1, 25)}
+        assert abs(content.ends[1] - content.times[-1]) < Fraction(1, 5)
+
     def test_a_video_with_damaged_sound_is_still_written(self, make_video, tmp_path):
         source = make_video("in.mkv", frames=40, sound=[("flac", "eng")])
         data = bytearray(source.read_bytes())
