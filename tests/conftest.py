@@ -90,6 +90,7 @@ def write_video(
     container_options: dict[str, str] | None = None,
     sound: Sequence[tuple[str, str]] = (),
     sound_seconds: float | None = None,
+    sound_start: int = 0,
     subtitles: Sequence[tuple[str, str]] = (),
     tags: dict[str, str] | None = None,
     chapters: Sequence[tuple[float, float, str]] = (),
@@ -112,6 +113,7 @@ def write_video(
         container_options: for the container.
         sound: (encoder, language) of tracks with a sine each.
         sound_seconds: None for the length of the video.
+        sound_start: time of the first sample, in samples.
         subtitles: (codec, language) of tracks with a line for each half second.
         tags: of the container.
         chapters: (start, end, title) in seconds.
@@ -148,7 +150,7 @@ def write_video(
     container.start_encoding()
     seconds = float((ticks[-1] - ticks[0] + tick) * time_base) if ticks else 1.0
     for number, output in enumerate(tracks, start=1):
-        write_sine(container, output, sound_seconds or seconds, 220 * number)
+        write_sine(container, output, sound_seconds or seconds, 220 * number, sound_start)
     for output in texts:
         write_texts(container, output, seconds)
     lengths: dict[int, int] = {}
@@ -195,13 +197,17 @@ def add_sound(container: Any, codec: str, language: str) -> Any:
     return output
 
 
-def write_sine(container: Any, output: Any, seconds: float, hertz: float) -> None:
+def write_sine(container: Any, output: Any, seconds: float, hertz: float, first: int) -> None:
     size = output.codec_context.frame_size or 1024
     for start in range(0, round(seconds * SOUND_RATE), size):
         wave = np.sin(2 * np.pi * hertz * (np.arange(start, start + size) / SOUND_RATE)) * 0.3
         both = np.stack([wave, wave]).astype(np.float32)
         frame: Any = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
+        frame.sample_rate, frame.pts, frame.time_base = (
+            SOUND_RATE,
+            first + start,
+            Fraction(1, SOUND_RATE),
+        )
         container.mux(output.encode(frame))
     container.mux(output.encode(None))
 

@@ -263,12 +263,13 @@ class TestSoundAndSubtitles:
             assert abs(shift - Fraction(container.start_time, 1_000_000)) < Fraction(1, 1000)
         assert shift > 39_000
 
-    @pytest.mark.parametrize("sound", ["aac", "libopus"])
+    @pytest.mark.parametrize(("sound", "start"), [("aac", -500), ("libopus", 0)])
     def test_sound_before_zero_does_not_move_the_pictures(
-        self, make_video, read_video, sound, tmp_path
+        self, make_video, read_video, sound, start, tmp_path
     ):
-        source = make_video(sound=[(sound, "eng")])
-        assert sound_starts(source)[0] < 0
+        source = make_video(sound=[(sound, "eng")], sound_start=start)
+        starts = sound_starts(source)
+        assert any(time < 0 < later for time, later in pairwise(starts))
         copy(source, tmp_path / "out.mkv")
         assert read_video(tmp_path / "out.mkv").times == STEADY
 
