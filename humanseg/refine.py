@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from humanseg.guided_filter import guided_upsample
-from humanseg.pixels import grow, luma, resize
+from humanseg.pixels import luma, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

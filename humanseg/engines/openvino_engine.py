@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +39,7 @@ class OpenVinoEngine:
         *,
         threads: int,
         precision: str = "auto",
+        weights: Path = registry.WEIGHTS_FOLDER,
         cache: Path | None = None,
     ) -> None:
         """Read the models' graph from the cache, or convert them.
@@ -45,6 +48,7 @@ class OpenVinoEngine:
             models: names of weights.
             threads: of the processor.
             precision: "f32", "bf16", or "auto" for what OpenVINO holds best on this processor.
+            weights: folder they lie in.
             cache: folder of converted graphs; None takes the user's cache folder.
 
         Raises:
@@ -54,7 +58,7 @@ class OpenVinoEngine:
 
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
-        self._model = _read_or_convert(self._core, models, folder)
+        self._model = _read_or_convert(self._core, models, weights, folder)
         self._properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -104,42 +108,53 @@ class OpenVinoEngine:
         return "bf16" if "BF16" in capabilities else "f32"
 
 
-def _read_or_convert(core: Any, models: Sequence[str], folder: Path) -> Any:
-    path = folder / f"{_key(models)}.xml"
+def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Path) -> Any:
+    path = cache / f"{_key(models, weights)}.xml"
     if path.is_file():
         try:
             return core.read_model(path)
         except RuntimeError:
             # A cached graph that cannot be read is only a cache miss.
             path.unlink(missing_ok=True)
-    model = _convert(models)
-    _store(model, path)
-    return model
+    _convert_elsewhere(models, weights, path)
+    return core.read_model(path) if path.is_file() else convert(models, weights)
 
 
-def _key(models: Sequence[str]) -> str:
+def _convert_elsewhere(models: Sequence[str], weights: Path, path: Path) -> None:
+    """Convert in a process of its own: torch and the conversion take 400 MB, which end with it."""
+    command = [sys.executable, "-m", __name__, str(path), str(weights), *models]
+    with contextlib.suppress(OSError):
+        subprocess.run(command, capture_output=True, check=False)
+
+
+def _key(models: Sequence[str], weights: Path) -> str:
     """Changes with the weights, their shares, and what turns them into a graph."""
     import openvino
 
-    cards = [registry.read_card(name) for name in models]
+    cards = [registry.read_card(name, weights) for name in models]
     for card in cards:
-        registry.verified(card)
+        registry.verified(card, weights)
     facts = {
         "weights": [card.sha256 for card in cards],
-        "shares": registry.read_shares(),
+        "shares": registry.read_shares(weights),
         "openvino": openvino.__version__,
         "revision": GRAPH_REVISION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _convert(models: Sequence[str]) -> Any:
+def convert(models: Sequence[str], weights: Path) -> Any:
+    """Make OpenVINO's graph of an ensemble; imports torch.
+
+    Raises:
+        WeightsError: weights are missing or damaged.
+    """
     import openvino
     import torch
 
     from humanseg.models.ensemble import Serving
 
-    serving = Serving(registry.load_ensemble(models)).eval()
+    serving = Serving(registry.load_ensemble(models, weights)).eval()
     example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
         # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
@@ -147,18 +162,22 @@ def _convert(models: Sequence[str]) -> Any:
         return openvino.convert_model(serving, example_input=example)
 
 
-def _store(model: Any, path: Path) -> None:
-    """Keep a graph for the next start; without a writable cache folder, nothing is kept."""
+def store(model: Any, path: Path) -> None:
+    """Keep a graph for the next start.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+        RuntimeError: OpenVINO cannot write.
+    """
     import openvino
 
     partial = path.with_name(f"{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        openvino.save_model(model, partial, compress_to_fp16=False)
-        # The weights first: a graph without them could be read by another process.
-        os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))
-        os.replace(partial, path)
-    except (OSError, RuntimeError):
-        for left in (partial, partial.with_suffix(".bin")):
-            with contextlib.suppress(OSError):
-                left.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(model, partial, compress_to_fp16=False)
+    # The weights first: a graph without them could be read by another process.
+    os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))
+    os.replace(partial, path)
+
+
+if __name__ == "__main__":
+    store(convert(sys.argv[3:], Path(sys.argv[2])), Path(sys.argv[1]))

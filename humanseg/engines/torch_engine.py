@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -30,7 +31,13 @@ class TorchEngine:
     """
 
     def __init__(
-        self, models: Sequence[str], *, device: str, threads: int, precision: str = "auto"
+        self,
+        models: Sequence[str],
+        *,
+        device: str,
+        threads: int,
+        precision: str = "auto",
+        weights: Path = registry.WEIGHTS_FOLDER,
     ) -> None:
         """Load the models onto a device.
 
@@ -39,6 +46,7 @@ class TorchEngine:
             device: "cpu", "cuda" or "mps".
             threads: of the processor.
             precision: "f32", "bf16" (processor), "f16" (CUDA), or "auto" for the device's best.
+            weights: folder they lie in.
 
         Raises:
             WeightsError: weights are missing or damaged.
@@ -51,7 +59,7 @@ class TorchEngine:
             precision = _best_precision(device)
         types = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
         torch.set_num_threads(threads)
-        fused = fuse_batch_norm(registry.load_ensemble(models))
+        fused = fuse_batch_norm(registry.load_ensemble(models, weights))
         serving = Serving(fused, types[precision]).eval()
         self._serving = serving.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)

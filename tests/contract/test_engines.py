@@ -1,5 +1,6 @@
 """One set of tests for every engine; how far engines may differ stands in tests/regression."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -17,35 +18,42 @@ RANDOM = np.random.default_rng(4)
 MODELS = ("first", "second")
 
 
-@pytest.fixture
-def small_weights(tmp_path, monkeypatch):
-    """Two small untrained networks in place of the shipped ones."""
+@pytest.fixture(scope="module")
+def shared_weights(tmp_path_factory):
+    """A folder with the weights of two small untrained networks, and their converted graph."""
+    folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     for name, network in (("first", "linknet"), ("second", "unet")):
-        made = registry.build(network, 8)
-        registry.save(made, tmp_path, name, architecture=network, width=8, training={}, scores={})
-    for function in (registry.load, registry.load_ensemble, registry.read_card):
-        defaults = tuple(
-            tmp_path if value == registry.WEIGHTS_FOLDER else value
-            for value in function.__defaults__
-        )
-        monkeypatch.setattr(function, "__defaults__", defaults)
-    monkeypatch.setattr(registry.verified, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(registry.read_shares, "__defaults__", (tmp_path,))
-    return tmp_path
+        save(folder, name, network)
+    if has_openvino():
+        make("openvino", folder).close()
+    return folder
 
 
-def make(kind, cache):
+@pytest.fixture
+def small_weights(shared_weights, tmp_path):
+    """A copy of one's own, to damage."""
+    return shutil.copytree(shared_weights, tmp_path / "weights")
+
+
+def save(folder, name, network):
+    made = registry.build(network, 8)
+    registry.save(made, folder, name, architecture=network, width=8, training={}, scores={})
+
+
+def make(kind, weights):
     if kind == "torch":
-        return TorchEngine(MODELS, device="cpu", threads=1, precision="f32")
+        return TorchEngine(MODELS, device="cpu", threads=1, precision="f32", weights=weights)
     if not has_openvino():
         pytest.skip("OpenVINO is not installed")
-    return OpenVinoEngine(MODELS, threads=1, precision="f32", cache=cache)
+    return OpenVinoEngine(
+        MODELS, threads=1, precision="f32", weights=weights, cache=weights / "cache"
+    )
 
 
 @pytest.fixture(params=["torch", "openvino"])
-def engine(request, small_weights, tmp_path):
-    with make(request.param, tmp_path / "cache") as opened:
+def engine(request, shared_weights):
+    with make(request.param, shared_weights) as opened:
         yield opened
 
 
@@ -79,9 +87,9 @@ def test_colour_order_matters(engine):
     assert np.abs(engine.infer(batch) - engine.infer(swapped)).max() > 1e-4
 
 
-def test_engines_agree(small_weights, tmp_path):
+def test_engines_agree(shared_weights):
     batch = RANDOM.integers(0, 255, (2, 64, 96, 3), np.uint8)
-    with make("torch", None) as one, make("openvino", tmp_path / "cache") as other:
+    with make("torch", shared_weights) as one, make("openvino", shared_weights) as other:
         np.testing.assert_allclose(one.infer(batch), other.infer(batch), atol=2e-3)
 
 
@@ -96,49 +104,43 @@ def test_closing_twice_is_fine(engine):
 
 @pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
 class TestOpenVinoCache:
-    def open(self, cache):
-        return OpenVinoEngine(MODELS, threads=1, precision="f32", cache=cache)
+    def open(self, weights, cache=None):
+        cache = cache or weights / "cache"
+        return OpenVinoEngine(MODELS, threads=1, precision="f32", weights=weights, cache=cache)
 
-    def test_a_second_start_converts_nothing(self, small_weights, tmp_path, monkeypatch):
+    def test_a_second_start_converts_nothing(self, small_weights, monkeypatch):
         batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
-        with self.open(tmp_path / "cache") as engine:
+        with self.open(small_weights) as engine:
             expected = engine.infer(batch)
-        monkeypatch.setattr(openvino_engine, "_convert", None)
-        with self.open(tmp_path / "cache") as engine:
+        monkeypatch.setattr(openvino_engine, "convert", None)
+        monkeypatch.setattr(openvino_engine, "_convert_elsewhere", None)
+        with self.open(small_weights) as engine:
             np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
 
-    def test_other_weights_are_another_graph(self, small_weights, tmp_path):
-        self.open(tmp_path / "cache").close()
-        registry.save(
-            registry.build("linknet", 8),
-            small_weights,
-            "first",
-            architecture="linknet",
-            width=8,
-            training={},
-            scores={},
-        )
-        self.open(tmp_path / "cache").close()
-        assert len(list((tmp_path / "cache").glob("*.xml"))) == 2
+    def test_other_weights_are_another_graph(self, small_weights):
+        self.open(small_weights).close()
+        save(small_weights, "first", "linknet")
+        self.open(small_weights).close()
+        assert len(list((small_weights / "cache").glob("*.xml"))) == 2
 
-    def test_a_damaged_cache_is_made_anew(self, small_weights, tmp_path):
-        self.open(tmp_path / "cache").close()
-        [path] = (tmp_path / "cache").glob("*.xml")
+    def test_a_damaged_cache_is_made_anew(self, small_weights):
+        self.open(small_weights).close()
+        [path] = (small_weights / "cache").glob("*.xml")
         path.write_text("no graph")
-        with self.open(tmp_path / "cache") as engine:
+        with self.open(small_weights) as engine:
             assert engine.infer(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
         assert path.read_text() != "no graph"
 
-    def test_damaged_weights_are_refused_even_with_a_cached_graph(self, small_weights, tmp_path):
-        self.open(tmp_path / "cache").close()
+    def test_damaged_weights_are_refused_even_with_a_cached_graph(self, small_weights):
+        self.open(small_weights).close()
         path = small_weights / "first.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"?")
         with pytest.raises(WeightsError, match="checksum"):
-            self.open(tmp_path / "cache")
+            self.open(small_weights)
 
-    def test_without_a_place_to_write_nothing_is_kept(self, small_weights, tmp_path):
-        (tmp_path / "cache").write_text("a file where the folder would be")
-        with self.open(tmp_path / "cache") as engine:
+    def test_without_a_place_to_write_nothing_is_kept(self, small_weights):
+        (small_weights / "file").write_text("a file where the folder would be")
+        with self.open(small_weights, cache=small_weights / "file") as engine:
             assert engine.infer(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
 
 
@@ -161,10 +163,7 @@ def test_a_missing_openvino_is_named_with_its_install_line(monkeypatch):
         open_engine(MODELS, engine="openvino", device="cpu")
 
 
-def test_auto_takes_openvino_where_it_is_and_torch_elsewhere(small_weights, monkeypatch):
-    monkeypatch.setattr(choose, "has_openvino", lambda: False)
-    with open_engine(MODELS, device="cpu", threads=1) as engine:
-        assert engine.name.startswith("torch cpu")
+def test_the_processor_is_always_there():
     assert choose_device("cpu") == "cpu"
 
 
