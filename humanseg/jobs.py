@@ -29,6 +29,7 @@ from humanseg.sinks.target import check_target
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.images import list_images, read_image
 from humanseg.sources.video_file import VideoFileSource
+from humanseg.stopwatch import Stopwatch
 from humanseg.temporal import TemporalSmoother
 from humanseg.threads import share
 
@@ -160,13 +161,14 @@ def process_images(
         InputError: something asked for cannot be; nothing was written.
         OutputError: a picture cannot be written.
         PartialError: some pictures of a folder cannot be read; the others were written.
+        Interrupted: Ctrl-C; the pictures written so far are whole.
     """
     find_preset(preset)
     cv2.setNumThreads(share(threads).picture)
     pairs = _image_pairs(Path(source), Path(target), output)
     for image, into in pairs:
         _check_picture_target(image, into, overwrite=overwrite)
-    busy = dict.fromkeys(("decode", "infer", "composite", "encode"), 0.0)
+    stopwatch = Stopwatch("decode", "infer", "composite", "encode")
     unreadable: list[HumansegError] = []
     written, size, began = 0, (0, 0), time.monotonic()
     with (
@@ -174,33 +176,28 @@ def process_images(
         Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
     ):
         compositor = Compositor(behind, output)
-        for chunk in _chunks(pairs, BATCH):
-            marks = [time.perf_counter()]
-            frames, targets = _read_images(chunk, unreadable, alone=len(pairs) == 1)
-            marks.append(time.perf_counter())
-            alphas = segmenter.predict(frames)
-            marks.append(time.perf_counter())
-            results = [
-                compositor.compose(frame, alpha)
-                for frame, alpha in zip(frames, alphas, strict=True)
-            ]
-            marks.append(time.perf_counter())
-            for result, into in zip(results, targets, strict=True):
-                pixels = result.pixels[..., 0] if output == "mask" else result.pixels
-                into.parent.mkdir(exist_ok=True)
-                write_image(into, pixels, overwrite=overwrite)
-                written, size = written + 1, (result.width, result.height)
-            marks.append(time.perf_counter())
-            for stage, begin, end in zip(busy, marks, marks[1:], strict=False):
-                busy[stage] += end - begin
-            if on_progress is not None:
-                on_progress(Progress(written, len(pairs), time.monotonic() - began))
+        try:
+            for chunk in _chunks(pairs, BATCH):
+                with stopwatch("decode"):
+                    frames, targets = _read_images(chunk, unreadable, alone=len(pairs) == 1)
+                with stopwatch("infer"):
+                    alphas = segmenter.predict(frames)
+                for frame, alpha, into in zip(frames, alphas, targets, strict=True):
+                    with stopwatch("composite"):
+                        result = compositor.compose(frame, alpha)
+                    with stopwatch("encode"):
+                        _write_picture(result, into, output, overwrite=overwrite)
+                    written, size = written + 1, (result.width, result.height)
+                if on_progress is not None:
+                    on_progress(Progress(written, len(pairs), time.monotonic() - began))
+        except KeyboardInterrupt:
+            raise Interrupted(kept=Path(target) if written else None, frames=written) from None
     summary = Summary(
         target=Path(target),
         frames=written,
         promised=len(pairs),
         seconds=time.monotonic() - began,
-        stage_seconds=busy,
+        stage_seconds=stopwatch.seconds,
         width=size[0],
         height=size[1],
         preset=preset,
@@ -277,6 +274,12 @@ def _image_pairs(source: Path, target: Path, output: str) -> list[tuple[Path, Pa
             hint="rename one of them: their names differ only in the suffix",
         )
     return pairs
+
+
+def _write_picture(result: Frame, into: Path, output: str, *, overwrite: bool) -> None:
+    pixels = result.pixels[..., 0] if output == "mask" else result.pixels
+    into.parent.mkdir(exist_ok=True)
+    write_image(into, pixels, overwrite=overwrite)
 
 
 def _suffix(image: Path, output: str) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from humanseg.frames import Frame
 from humanseg.protocols import Sink, Source
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
+from humanseg.stopwatch import Stopwatch
 from humanseg.temporal import TemporalSmoother
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Pipeline:
         self._frames: Channel[Frame] = Channel(max(depth, self._batch))
         self._masks: Channel[tuple[Frame, Mask]] = Channel(depth)
         self._finished: Channel[Frame] = Channel(depth)
-        self._busy = dict.fromkeys(STAGES, 0.0)
+        self._timed = Stopwatch(*STAGES)
         self._written = 0
         self._problem: PartialError | None = None
         self._error: BaseException | None = None
@@ -182,7 +182,7 @@ class Pipeline:
         if interrupts:
             raise Interrupted
         seconds = time.monotonic() - started_at
-        return Figures(self._written, seconds, dict(self._busy), self._problem)
+        return Figures(self._written, seconds, dict(self._timed.seconds), self._problem)
 
     def _supervise(
         self, stage_count: int, started_at: float, on_progress: Callable[[Progress], None] | None
@@ -274,12 +274,3 @@ class Pipeline:
         self._frames.abort()
         self._masks.abort()
         self._finished.abort()
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        """Add the time of a block to a stage; each stage belongs to one thread."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._busy[stage] += time.perf_counter() - begin

@@ -113,6 +113,15 @@ def test_a_damaged_picture_in_a_folder_is_left_out_and_told(folder, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
+def test_ctrl_c_says_how_many_pictures_are_done(folder, tmp_path):
+    def press_ctrl_c(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(humanseg.Interrupted) as caught:
+        humanseg.process_images(folder, tmp_path / "out", on_progress=press_ctrl_c)
+    assert (caught.value.kept, caught.value.frames) == (tmp_path / "out", 4)
+
+
 def test_damaged_pictures_alone_are_an_error(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"not really")
     with pytest.raises(SourceError, match=r"broken\.png"):

@@ -23,7 +23,7 @@ from humanseg_training.config import Augmentation, Config, DataSet, Stage, read_
 from humanseg_training.data import Batches, is_held_out, list_pairs  # noqa: E402
 from humanseg_training.ensemble_fit import fit_ensemble  # noqa: E402
 from humanseg_training.evaluate import evaluate  # noqa: E402
-from humanseg_training.loop import TrainingStopped, predictor, train  # noqa: E402
+from humanseg_training.loop import TrainingInterrupted, TrainingStopped, predictor, train  # noqa: E402
 from humanseg_training.losses import segmentation_loss, soft_dice  # noqa: E402
 from humanseg_training.schedule import Schedule, one_cycle  # noqa: E402
 
@@ -229,7 +229,7 @@ def test_a_stopped_run_resumes_where_it_was(root, tmp_path):
             stop.set()
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(TrainingStopped, match="--resume"):
+    with pytest.raises(TrainingInterrupted, match="--resume"):
         train(config, root, tmp_path / "parts", on_line=interrupt_once)
     begin = load_checkpoint(tmp_path / "parts" / "checkpoint.pt", config).step
     assert 0 < begin < 20

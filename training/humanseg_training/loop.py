@@ -42,7 +42,13 @@ LOADING_PROCESSES = 1
 
 
 class TrainingStopped(HumansegError):
-    """The run was interrupted, or its loss was no number; the checkpoint is kept."""
+    """The loss of a run was no number; the checkpoint from before is kept."""
+
+
+class TrainingInterrupted(TrainingStopped):
+    """Ctrl-C or SIGTERM ended the run; a checkpoint of its last step is kept."""
+
+    exit_code = 130
 
 
 class _Steps(Dataset[tuple[int, Batch]]):
@@ -83,7 +89,8 @@ def train(
     Raises:
         TrainingDataError: pictures or masks are missing or wrong; before the first step.
         WeightsError: the checkpoint to resume does not fit.
-        TrainingStopped: Ctrl-C, SIGTERM, or a loss that is no number.
+        TrainingInterrupted: Ctrl-C or SIGTERM.
+        TrainingStopped: a loss that is no number.
         SinkError: a checkpoint cannot be written.
     """
     torch.manual_seed(config.seed)
@@ -117,7 +124,7 @@ def train(
         for step, batch in _load(batches, schedule, begin):
             if stop.requested:
                 save(step)
-                raise TrainingStopped(
+                raise TrainingInterrupted(
                     f"stopped before step {step} of {schedule.steps}",
                     subject=config.name,
                     hint="the same command with --resume goes on",
