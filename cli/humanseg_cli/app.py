@@ -11,6 +11,7 @@ from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
 from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
+from humanseg_cli.fit_ensemble import fit_ensemble
 from humanseg_cli.image import image
 from humanseg_cli.models import models
 from humanseg_cli.train import train
@@ -25,7 +26,7 @@ app = typer.Typer(
 COMMANDS = {
     "Files": (video, image),
     "This machine": (models, doctor, bench),
-    "Training": (train, evaluate),
+    "Training": (train, fit_ensemble, evaluate),
 }
 for panel, functions in COMMANDS.items():
     for function in functions:

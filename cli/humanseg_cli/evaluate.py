@@ -10,6 +10,7 @@ from typer import Argument, Option
 from humanseg.errors import SettingsError
 from humanseg_cli import draw
 from humanseg_cli.options import Debug, Json
+from humanseg_cli.weights import named_weights
 
 if TYPE_CHECKING:
     from humanseg_training.evaluate import PictureScore, Predict, Scores
@@ -111,22 +112,8 @@ def _predictor(names: list[str], *, flip: bool) -> Predict:
         return preset_predictor(names[0])
     from humanseg_training.loop import predictor
 
-    stems, folder = _weights(names)
+    stems, folder = named_weights(names)
     return predictor(load_ensemble(stems, folder), flip=flip)
-
-
-def _weights(names: list[str]) -> tuple[list[str], Path]:
-    """Stems and folder of weights that are named, or given as files."""
-    from humanseg.models.registry import WEIGHTS_FOLDER
-
-    paths = [
-        Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / name for name in names
-    ]
-    if len({path.parent for path in paths}) > 1:
-        raise SettingsError(
-            "the weights lie in different folders", hint="put them, and their cards, in one folder"
-        )
-    return [path.stem for path in paths], paths[0].parent
 
 
 def _lowest(scores: Scores, count: int) -> list[PictureScore]:

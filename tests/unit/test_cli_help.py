@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 import humanseg
 from humanseg_cli.app import COMMANDS, app
 
-NAMES = [function.__name__ for functions in COMMANDS.values() for function in functions]
+NAMES = [
+    function.__name__.replace("_", "-") for functions in COMMANDS.values() for function in functions
+]
 SCREEN_LINES = 40
 HEAVY = (
     "albumentations",
@@ -44,7 +46,8 @@ def test_help_fits_a_screen_and_begins_with_an_example(name: str) -> None:
 def test_main_help_names_every_command() -> None:
     stdout = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {name} " in stdout for name in NAMES)
-    assert NAMES == ["video", "image", "models", "doctor", "bench", "train", "evaluate"]
+    files, machine = ["video", "image"], ["models", "doctor", "bench"]
+    assert NAMES == [*files, *machine, "train", "fit-ensemble", "evaluate"]
 
 
 def test_version() -> None:

@@ -169,3 +169,27 @@ def test_weights_are_names_or_files_of_one_folder(tmp_path: Path) -> None:
     assert evaluate._weights(files) == (["a", "b.1"], tmp_path)
     with pytest.raises(SettingsError, match="different folders"):
         evaluate._weights(["unet", files[0]])
+
+
+def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from humanseg_training import ensemble_fit
+
+    seen: list[Any] = []
+
+    def fit(names: list[str], *given: Any, **options: Any) -> dict[str, float]:
+        seen.append((names, options))
+        return {"one": 0.25, "two": 0.75}
+
+    monkeypatch.setattr(ensemble_fit, "fit_ensemble", fit)
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    arguments = ["fit-ensemble", *files, "--config", str(config), "--data", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert seen == [(["one", "two"], {"holdout": 20, "folder": tmp_path})]
+    assert ["two", "0.7500"] in [line.split() for line in result.stdout.splitlines()]
+    assert "two = 0.75" in (tmp_path / "ensemble.shares").read_text()
+
+    other = str(tmp_path / "elsewhere" / "two.safetensors")
+    result = CliRunner().invoke(app, ["fit-ensemble", files[0], other, *arguments[3:]])
+    assert result.exit_code == 2
+    assert "different folders" in result.stderr

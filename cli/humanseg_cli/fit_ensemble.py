@@ -1,0 +1,67 @@
+"""`humanseg fit-ensemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from humanseg_cli import draw
+from humanseg_cli.options import Debug, Json
+from humanseg_cli.weights import named_weights
+
+RUN = "The fit"
+
+
+def fit_ensemble(
+    names: Annotated[
+        list[str],
+        Argument(metavar="NAMES...", help="Weights to combine.", show_default=False),
+    ],
+    config: Annotated[
+        Path,
+        Option(
+            "--config",
+            metavar="FILE",
+            help="What they were trained on, in TOML.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        Path,
+        Option(
+            "--data",
+            metavar="FOLDER",
+            help="Where the folders named there are.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit what each network contributes, on pictures kept out of training.
+
+    [bold]humanseg fit-ensemble unet hrnet --config unet.toml --data data[/bold]
+    """
+    stems, folder = named_weights(names)
+    from humanseg_training.config import read_config
+
+    run = read_config(config)
+    from humanseg.models.registry import save_shares
+    from humanseg_training.ensemble_fit import fit_ensemble as fit
+
+    shares = fit(stems, data, run.data, holdout=run.holdout, folder=folder)
+    fitted_on = {
+        "pictures": f"every {run.holdout}th of the training sets, never trained on",
+        "data": [item.images for item in run.data],
+    }
+    path = save_shares(shares, fitted_on, folder)
+    if as_json:
+        draw.print_json({"shares": shares, "file": str(path)})
+        return
+    rows = [(name, f"{share:.4f}") for name, share in shares.items()]
+    draw.show(draw.table(("weights", "share"), rows))
+    print(f"{path} is written")
