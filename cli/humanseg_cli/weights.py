@@ -23,4 +23,4 @@ def named_weights(names: Sequence[str]) -> tuple[list[str], Path]:
         raise SettingsError(
             "the weights lie in different folders", hint="put them, and their cards, in one folder"
         )
-    return [path.stem for path in paths], paths[0].parent
+    return [path.name.removesuffix(".safetensors") for path in paths], paths[0].parent

@@ -47,7 +47,8 @@ def test_main_help_names_every_command() -> None:
     stdout = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {name} " in stdout for name in NAMES)
     files, machine = ["video", "image"], ["models", "doctor", "bench"]
-    assert NAMES == [*files, *machine, "train", "fit-ensemble", "evaluate"]
+    expected = [*files, *machine, "train", "fit-ensemble", "evaluate"]
+    assert expected == NAMES
 
 
 def test_version() -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from humanseg.errors import SettingsError
 from humanseg_cli import evaluate
 from humanseg_cli.app import app
+from humanseg_cli.weights import named_weights
 
 CONFIG = """
 name = "small"
@@ -164,11 +165,11 @@ def test_a_preset_decides_about_flipping(pictures: Path) -> None:
 def test_weights_are_names_or_files_of_one_folder(tmp_path: Path) -> None:
     from humanseg.models.registry import WEIGHTS_FOLDER
 
-    assert evaluate._weights(["unet", "hrnet"]) == (["unet", "hrnet"], WEIGHTS_FOLDER)
+    assert named_weights(["unet", "hrnet"]) == (["unet", "hrnet"], WEIGHTS_FOLDER)
     files = [str(tmp_path / f"{name}.safetensors") for name in ("a", "b.1")]
-    assert evaluate._weights(files) == (["a", "b.1"], tmp_path)
+    assert named_weights(files) == (["a", "b.1"], tmp_path)
     with pytest.raises(SettingsError, match="different folders"):
-        evaluate._weights(["unet", files[0]])
+        named_weights(["unet", files[0]])
 
 
 def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
