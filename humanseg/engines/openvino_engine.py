@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from humanseg.models import registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+CACHE_SECONDS = 30 * 24 * 3600
 
 GRAPH_REVISION = 1
 """Counts changes of `models.ensemble.Serving` and the networks; older cached graphs are unused."""
@@ -112,7 +115,11 @@ def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Pat
     path = cache / f"{_key(models, weights)}.xml"
     if path.is_file():
         try:
-            return core.read_model(path)
+            model = core.read_model(path)
+            for used in (path, path.with_suffix(".bin")):
+                with contextlib.suppress(OSError):
+                    os.utime(used)
+            return model
         except RuntimeError:
             # A cached graph that cannot be read is only a cache miss.
             path.unlink(missing_ok=True)
@@ -141,6 +148,15 @@ def _key(models: Sequence[str], weights: Path) -> str:
         "revision": GRAPH_REVISION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _prune(cache: Path) -> None:
+    """Remove what no start has used for long: graphs of older weights and their compiled forms."""
+    oldest = time.time() - CACHE_SECONDS
+    for path in cache.iterdir():
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def convert(models: Sequence[str], weights: Path) -> Any:
@@ -173,6 +189,7 @@ def store(model: Any, path: Path) -> None:
 
     partial = path.with_name(f"{os.getpid()}-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _prune(path.parent)
     openvino.save_model(model, partial, compress_to_fp16=False)
     # The weights first: a graph without them could be read by another process.
     os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))

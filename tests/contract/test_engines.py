@@ -1,7 +1,9 @@
 """One set of tests for every engine; how far engines may differ stands in tests/regression."""
 
+import os
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -122,6 +124,17 @@ class TestOpenVinoCache:
         save(small_weights, "first", "linknet")
         self.open(small_weights).close()
         assert len(list((small_weights / "cache").glob("*.xml"))) == 2
+
+    def test_what_was_not_used_for_long_is_removed(self, shared_weights, tmp_path):
+        old, new = tmp_path / "old.blob", tmp_path / "new.blob"
+        for path, days in ((old, 40), (new, 2)):
+            path.write_text("compiled")
+            seconds = time.time() - days * 24 * 3600
+            os.utime(path, (seconds, seconds))
+        model = openvino_engine.convert(MODELS, shared_weights)
+        openvino_engine.store(model, tmp_path / "graph.xml")
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"new.blob", "graph.xml", "graph.bin"}
 
     def test_a_damaged_cache_is_made_anew(self, small_weights):
         self.open(small_weights).close()
