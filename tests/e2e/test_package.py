@@ -1,0 +1,69 @@
+"""What the wheel holds, and what it does not."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from humanseg.models import registry
+from humanseg.settings import PRESETS
+
+ROOT = Path(__file__).parent.parent.parent
+LARGEST_WEIGHTS = 30_000_000
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    [path] = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield path.name, {info.filename: info.file_size for info in opened.infolist()}
+
+
+def test_only_our_three_names_reach_site_packages(wheel):
+    name, files = wheel
+    tops = {path.split("/")[0] for path in files}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "humanseg",
+        "humanseg_cli",
+        "humanseg_training",
+    }
+    assert name.endswith("-py3-none-any.whl")
+
+
+def test_all_three_say_that_they_are_typed(wheel):
+    _, files = wheel
+    for package in ("humanseg", "humanseg_cli", "humanseg_training"):
+        assert f"{package}/py.typed" in files
+
+
+def test_weights_and_configs_of_every_preset_are_inside(wheel):
+    _, files = wheel
+    for name in {name for preset in PRESETS.values() for name in preset.models}:
+        assert f"humanseg/weights/{name}.toml" in files
+        assert f"humanseg/weights/{name}.safetensors" in files
+        assert f"humanseg_training/configs/{name}.toml" in files
+    assert f"humanseg/weights/{registry.SHARES_FILE}" in files
+
+
+def test_weights_stay_small_and_free_of_pickle(wheel):
+    _, files = wheel
+    weights = {path: size for path, size in files.items() if path.startswith("humanseg/weights/")}
+    assert sum(weights.values()) <= LARGEST_WEIGHTS
+    assert {Path(path).suffix for path in weights} == {".toml", ".safetensors", ".shares"}
+
+
+def test_the_licence_of_no_required_package_is_copyleft():
+    """pyvirtualcam (GPL-2) and whatever else is optional stays in its extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = " ".join(project["dependencies"])
+    assert "pyvirtualcam" not in required
+    assert any("pyvirtualcam" in line for line in project["optional-dependencies"]["live"])
+    everything = required + str(project["optional-dependencies"])
+    assert "opencv-python-headless" not in everything
+    assert "albumentations" not in everything
