@@ -44,7 +44,7 @@ class RefineOptions:
     smallest_person: float = 0.001
     guide_pixels: int = 640 * 400
     radius: int = 2
-    epsilon: float = 2e-3
+    epsilon: float = 1e-3
     low: float = 0.2
     high: float = 0.8
 
