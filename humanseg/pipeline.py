@@ -147,6 +147,7 @@ class Pipeline:
         self._problem: PartialError | None = None
         self._error: BaseException | None = None
         self._lock = threading.Lock()
+        self._ended_stages = 0
         self._stage_ended = threading.Semaphore(0)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Figures:
@@ -188,11 +189,12 @@ class Pipeline:
         self, stage_count: int, started_at: float, on_progress: Callable[[Progress], None] | None
     ) -> int:
         """Wait for the stages to end; returns how often Ctrl-C came."""
-        ended = interrupts = 0
+        interrupts = 0
         promised = self._source.info.frame_count
-        while ended < stage_count:
+        while self._ended_stages < stage_count:
             try:
-                ended += self._stage_ended.acquire(timeout=TICK)
+                # Only a waking call: a Ctrl-C that falls into it may swallow the release.
+                self._stage_ended.acquire(timeout=TICK)
                 if on_progress is not None:
                     on_progress(Progress(self._written, promised, time.monotonic() - started_at))
             except KeyboardInterrupt:
@@ -255,6 +257,8 @@ class Pipeline:
         try:
             self._guard(body)
         finally:
+            with self._lock:
+                self._ended_stages += 1
             self._stage_ended.release()
 
     def _guard(self, body: Callable[[], None]) -> None:

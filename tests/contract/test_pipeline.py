@@ -163,6 +163,33 @@ def test_ctrl_c_writes_what_was_read_and_says_so(interrupts):
     assert no_pipeline_thread_is_left()
 
 
+def test_ctrl_c_at_the_very_moment_a_stage_ends_does_not_hang(monkeypatch):
+    class Interrupting(threading.Semaphore):
+        presses = 1
+
+        def acquire(self, blocking=True, timeout=None):
+            is_taken = super().acquire(blocking, timeout)
+            if is_taken and self.presses:
+                self.presses -= 1
+                raise KeyboardInterrupt
+            return is_taken
+
+    monkeypatch.setattr(threading, "Semaphore", Interrupting)
+    pipeline = Pipeline(ListSource(pictures(5)), stages(), RecordingSink())
+    ends = []
+
+    def run():
+        try:
+            pipeline.run()
+        except BaseException as error:
+            ends.append(type(error))
+
+    runner = threading.Thread(target=run, daemon=True)
+    runner.start()
+    runner.join(5)
+    assert ends == [Interrupted]
+
+
 class HangingSource(ListSource):
     """A camera whose driver hangs inside a read."""
 
