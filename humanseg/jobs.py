@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -20,6 +21,7 @@ from humanseg.errors import (
     SourceError,
 )
 from humanseg.frames import Frame, Matte
+from humanseg.media.av_gate import sink_error
 from humanseg.pipeline import Pipeline, Progress, Stages, Summary
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
@@ -278,7 +280,10 @@ def _image_pairs(source: Path, target: Path, output: str) -> list[tuple[Path, Pa
 
 def _write_picture(result: Frame, into: Path, output: str, *, overwrite: bool) -> None:
     pixels = result.pixels[..., 0] if output == "mask" else result.pixels
-    into.parent.mkdir(exist_ok=True)
+    try:
+        into.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise sink_error(error, into.parent, frames=0, kept=None) from error
     write_image(into, pixels, overwrite=overwrite)
 
 
@@ -305,9 +310,17 @@ def _check_picture_target(image: Path, into: Path, *, overwrite: bool) -> None:
         )
     if into.parent.is_dir():
         check_target(into, overwrite=overwrite, sources=[image])
+    elif into.parent.exists():
+        raise SettingsError("is a file, not a folder", subject=into.parent, hint="name a folder")
     elif not into.parent.parent.is_dir():
         raise SettingsError(
             "cannot be made: the folder it would lie in does not exist", subject=into.parent
+        )
+    elif not os.access(into.parent.parent, os.W_OK | os.X_OK):
+        raise SettingsError(
+            "cannot be made: the folder it would lie in is read-only",
+            subject=into.parent,
+            hint="choose a folder you may write to",
         )
 
 

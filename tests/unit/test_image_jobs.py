@@ -144,8 +144,9 @@ def test_two_pictures_of_one_stem_are_refused_as_masks(folder, tmp_path):
         lambda tmp: (scene(tmp / "me.png"), tmp / "me.png"),
         lambda tmp: (scene(tmp / "me.png"), tmp / "out.tiff"),
         lambda tmp: (scene(tmp / "me.png"), tmp / "missing" / "deep" / "out.png"),
+        lambda tmp: (scene(tmp / "me.png"), tmp / "me.png" / "out.png"),
     ],
-    ids=["missing", "empty folder", "onto itself", "unknown suffix", "missing folder"],
+    ids=["missing", "empty folder", "onto itself", "unknown suffix", "missing folder", "in a file"],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_written(make, tmp_path):
     (tmp_path / "empty").mkdir()
@@ -156,6 +157,16 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(make, tmp_path):
         humanseg.process_images(source, target, overwrite=True)
     assert sorted(tmp_path.rglob("*")) == before
     assert (source.read_bytes() if source.is_file() else b"") == content
+
+
+def test_a_folder_that_may_not_be_made_is_said_before_anything_is_read(
+    folder, tmp_path, monkeypatch
+):
+    # A superuser may write everywhere, so the system's answer is given by hand.
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(SettingsError, match="read-only"):
+        humanseg.process_images(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
