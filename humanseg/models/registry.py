@@ -103,7 +103,7 @@ def read_card(name: str, folder: Path = WEIGHTS_FOLDER) -> Card:
         raise WeightsError(
             f"there are no weights '{name}'", subject=folder, hint=f"there are: {known}"
         ) from None
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:  # also bytes that are no text
         raise WeightsError(
             f"is no card of weights: {error}", subject=path, hint=REINSTALL_HINT
         ) from error
@@ -257,7 +257,7 @@ def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
         return {str(name): float(share) for name, share in members.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, KeyError, TypeError, ValueError, tomllib.TOMLDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"is no file of shares: {error}", subject=path, hint=REINSTALL_HINT
         ) from error

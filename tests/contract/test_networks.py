@@ -161,7 +161,8 @@ def test_missing_weights_name_those_there_are(tmp_path):
         registry.load("small", tmp_path)
 
 
-def test_a_broken_card_is_refused(tmp_path):
-    (tmp_path / "odd.toml").write_text("[network]\nname = 3\n")
+@pytest.mark.parametrize("content", [b"[network]\nname = 3\n", b"[network", b"\xff\x00\x80"])
+def test_a_broken_card_is_refused(content, tmp_path):
+    (tmp_path / "odd.toml").write_bytes(content)
     with pytest.raises(WeightsError, match="no card"):
         registry.read_card("odd", tmp_path)
