@@ -129,7 +129,8 @@ def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Pat
 
 def _convert_elsewhere(models: Sequence[str], weights: Path, path: Path) -> None:
     """Convert in a process of its own: torch and the conversion take 400 MB, which end with it."""
-    command = [sys.executable, "-m", __name__, str(path), str(weights), *models]
+    # -P: the folder the user stands in must not lend its modules to the child.
+    command = [sys.executable, "-P", "-m", __name__, str(path), str(weights), *models]
     with contextlib.suppress(OSError):
         subprocess.run(command, capture_output=True, check=False)
 

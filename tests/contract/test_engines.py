@@ -119,6 +119,13 @@ class TestOpenVinoCache:
         with self.open(small_weights) as engine:
             np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
 
+    def test_modules_in_the_users_folder_are_not_run(self, small_weights, tmp_path, monkeypatch):
+        (tmp_path / "platformdirs.py").write_text("open('was-run', 'w').close()\nraise SystemExit")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(openvino_engine, "convert", None)
+        self.open(small_weights, cache=tmp_path / "cache").close()
+        assert not (tmp_path / "was-run").exists()
+
     def test_other_weights_are_another_graph(self, small_weights):
         self.open(small_weights).close()
         save(small_weights, "first", "linknet")
