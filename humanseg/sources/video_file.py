@@ -99,10 +99,13 @@ class VideoFileSource:
         self._report()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the file back; while another thread hangs in a read, it is left to the system."""
         if self._container is not None:
             container, self._container = self._container, None
-            self._decoder.close()
+            try:
+                self._decoder.close()
+            except ValueError:  # that thread is inside FFmpeg; closing under it would crash
+                return
             container.close()
 
     def __enter__(self) -> Self:
@@ -472,7 +475,7 @@ def _check_path(path: Path) -> None:
     """Refuse what FFmpeg would explain badly.
 
     Raises:
-        SourceError: no such file, a folder, or an empty file.
+        SourceError: no such file, a folder, a pipe or device, or an empty file.
     """
     with reading(path):
         status = path.stat()
@@ -480,7 +483,12 @@ def _check_path(path: Path) -> None:
         raise SourceError(
             "is a folder, not a video", subject=path, hint="name a video file inside it"
         )
-    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+    if not stat.S_ISREG(status.st_mode):
+        # A pipe can be read only once, and the sound is read apart from the pictures.
+        raise SourceError(
+            "is no ordinary file", subject=path, hint="store the video in a file first"
+        )
+    if status.st_size == 0:
         raise SourceError(
             "is empty", subject=path, hint="the recording or the copy failed; make it again"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -62,6 +64,30 @@ def still(index: int = 0, height: int = HEIGHT, width: int = WIDTH, channels: in
 
 
 class TestReading:
+    def test_closing_under_a_hanging_read_neither_fails_nor_waits(self, make_video, monkeypatch):
+        video = VideoFileSource(make_video(frames=24))
+        hangs, release = threading.Event(), threading.Event()
+
+        def hang(packet):
+            hangs.set()
+            release.wait(20)
+
+        # All packets are taken for another stream's, and the first of them hangs.
+        monkeypatch.setattr(video._decoder, "_stream", None)
+        monkeypatch.setattr(video._decoder, "_note_end", hang)
+
+        def read():
+            with suppress(PartialError):
+                list(video)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        assert hangs.wait(10)
+        video.close()
+        release.set()
+        reader.join(10)
+        assert not reader.is_alive()
+
     def test_facts_and_frames(self, make_video, index_of):
         path = make_video(frames=24)
         with VideoFileSource(path, threads=2) as video:

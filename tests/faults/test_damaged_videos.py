@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
@@ -68,6 +69,15 @@ class TestNoVideo:
         assert error.hint
         assert "\n" not in str(error)
         assert error.exit_code == 2
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+    def test_a_pipe_is_refused_and_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.mp4")
+        opener = threading.Timer(3, (tmp_path / "pipe.mp4").write_bytes, [b""])
+        opener.start()
+        with pytest.raises(SourceError, match="is no ordinary file"):
+            VideoFileSource(tmp_path / "pipe.mp4")
+        opener.cancel()
 
     def test_a_folder(self, tmp_path):
         with pytest.raises(SourceError, match="is a folder"):
