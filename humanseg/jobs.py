@@ -110,11 +110,11 @@ def process_video(
         began = time.monotonic()
         try:
             figures = Pipeline(video, stages, sink, batch=BATCH).run(on_progress)
-        except Interrupted as interruption:
+            sink.close()
+        except KeyboardInterrupt as interruption:  # also while the file is being finished
             sink.abort()
             kept = sink.partial_path if sink.frames else None
             raise Interrupted(kept=kept, frames=sink.frames) from interruption
-        sink.close()
         summary = Summary(
             target=Path(target),
             frames=figures.frames,

@@ -13,11 +13,14 @@ import av.error
 import numpy as np
 import pytest
 
-from humanseg.errors import SettingsError, SinkError
+from humanseg import jobs
+from humanseg.errors import Interrupted, SettingsError, SinkError
 from humanseg.frames import Frame, StreamInfo
+from humanseg.segmenter import Segmenter
 from humanseg.sinks.images import write_image
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.video_file import VideoFileSource
+from humanseg.testing import BrightnessEngine
 
 LIKE = StreamInfo(160, 120, Fraction(25), None, Fraction(1, 25), None, "test")
 
@@ -178,3 +181,23 @@ def test_a_killed_process_leaves_a_playable_file(tmp_path, suffix):
         frames = list(quietly(video))
     assert 90 - len(frames) <= 50  # a fragment of a second, and what the encoder held
     assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(len(frames))]
+
+
+def test_ctrl_c_while_the_file_is_finished_names_what_is_kept(make_video, tmp_path, monkeypatch):
+    finish = VideoFileSink._finish
+
+    def finish_and_press_ctrl_c(sink, *, is_whole):
+        finish(sink, is_whole=is_whole)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoFileSink, "_finish", finish_and_press_ctrl_c)
+    monkeypatch.setattr(
+        jobs, "Segmenter", lambda *_, **__: Segmenter.from_engine(BrightnessEngine())
+    )
+    with pytest.raises(Interrupted) as caught:
+        jobs.process_video(make_video(frames=12), tmp_path / "out.mp4")
+    assert caught.value.kept == tmp_path / "out.partial.mp4"
+    assert caught.value.frames == 12
+    with VideoFileSource(caught.value.kept) as kept:
+        assert len(list(kept)) == 12
+    assert not (tmp_path / "out.mp4").exists()
