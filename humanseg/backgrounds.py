@@ -92,7 +92,7 @@ class Blur(Stateless):
         sigma = max(0.5, self._strength * LARGEST_SIGMA * height / self.SCALE)
         colour = gaussian_mean(small * certainty[..., None], sigma)
         total = gaussian_mean(certainty, sigma)
-        blurred = np.clip(colour / total[..., None], 0, 255).astype(np.uint8)
+        blurred = np.clip(colour / total[..., None] + np.float32(0.5), 0, 255).astype(np.uint8)
         return resize(blurred, height, width)
 
 

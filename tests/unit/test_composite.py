@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from humanseg.backgrounds import Blur, Color, Picture, cover, open_background, parse_color
+from humanseg.backgrounds import Blur, Clip, Color, Picture, cover, open_background, parse_color
 from humanseg.composite import Compositor, blend
 from humanseg.errors import SettingsError, SourceError
 from humanseg.foreground import estimate_foreground
@@ -92,6 +92,13 @@ def test_a_stronger_blur_is_smoother():
     assert spread[0] > spread[1] > spread[2]
 
 
+@pytest.mark.parametrize("value", [0, 5, 100, 255])
+def test_a_blur_of_one_colour_is_that_colour(value):
+    pixels = np.full((120, 160, 3), value, np.uint8)
+    _, alpha = person_on_background()
+    assert (Blur().for_frame(frame(pixels), alpha) == value).all()
+
+
 def test_blur_keeps_brightness():
     pixels = RANDOM.integers(0, 255, (120, 160, 3), np.uint8)
     blurred = Blur().for_frame(frame(pixels), np.zeros((120, 160), np.float32))
@@ -130,6 +137,17 @@ def test_picture_and_colour_backgrounds():
     picture = Picture(np.full((10, 30, 3), 77, np.uint8)).for_frame(frame(pixels), alpha)
     assert picture.shape == pixels.shape
     assert (picture == 77).all()
+
+
+def test_a_clip_runs_at_its_own_pace_and_starts_again(make_video, index_of):
+    path = make_video(frames=24)  # 25 a second
+    alpha = np.zeros((48, 64), np.float32)
+    with Clip(path) as clip:
+        shown = [
+            index_of(clip.for_frame(Frame(np.zeros((48, 64, 3), np.uint8), n, time), alpha))
+            for n, time in enumerate(Fraction(step, 50) for step in range(60))
+        ]
+    assert shown == [step // 2 % 24 for step in range(60)]
 
 
 @pytest.mark.parametrize(
