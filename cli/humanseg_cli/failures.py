@@ -51,7 +51,10 @@ def show_stop(stop: KeyboardInterrupt, shown: Shown) -> None:
     if isinstance(stop, Interrupted):
         kept, frames, hint = stop.kept, stop.frames, "nothing was written"
     if kept is not None:
-        hint = f"the first {frames:,} frames are kept in this file, which can be played"
+        if kept.is_dir():
+            hint = f"the first {frames:,} pictures are finished, in this folder"
+        else:
+            hint = f"the first {frames:,} frames are kept in this file, which can be played"
     what = "stopped by the user"
     subject = None if kept is None else str(kept)
     if shown.as_json:

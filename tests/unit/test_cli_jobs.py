@@ -306,6 +306,14 @@ def test_stopped_job_names_what_is_kept(job: Recorder) -> None:
     assert table["error"]["subject"] == "out.partial.mp4"
 
 
+def test_stopped_folder_job_speaks_of_pictures(job: Recorder, tmp_path: Path) -> None:
+    job.outcome = Interrupted(kept=tmp_path, frames=12)
+    result = _run("image", "photos", str(tmp_path))
+    assert result.exit_code == 130
+    assert "12 pictures" in result.stderr
+    assert "played" not in result.stderr
+
+
 @pytest.mark.parametrize(("stop", "claims"), [(Interrupted(), True), (KeyboardInterrupt(), False)])
 def test_stopped_job_claims_only_what_is_known(
     job: Recorder, stop: KeyboardInterrupt, claims: bool
