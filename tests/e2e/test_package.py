@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -23,6 +24,15 @@ def wheel(tmp_path_factory):
     [path] = folder.glob("*.whl")
     with zipfile.ZipFile(path) as opened:
         yield path.name, {info.filename: info.file_size for info in opened.infolist()}
+
+
+def test_the_commands_of_the_readme_work_in_the_source_package(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    [path] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert {"constraints.txt", "Makefile", "samples/walk.mp4", "pyproject.toml"} <= names
 
 
 def test_only_our_three_names_reach_site_packages(wheel):
