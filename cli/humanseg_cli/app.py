@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -60,4 +62,7 @@ def humanseg_command(
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A path in letters that the terminal's encoding lacks must not fail a job that went well.
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="humanseg")

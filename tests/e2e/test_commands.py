@@ -199,6 +199,22 @@ def test_image_and_folder_of_images(clip: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "one.jpg")).shape == (180, 320, 3)
 
 
+def test_letters_that_the_terminal_lacks(clip: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.png", tmp_path / "\u4eba.png"
+    av.VideoFrame.from_ndarray(_first_picture(clip), format="rgb24").save(str(source))
+    done = subprocess.run(
+        [COMMAND, "image", source, target, "--preset", "fast"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\\u4eba.png" in done.stdout
+    assert target.exists()
+
+
 def test_models_and_version() -> None:
     table = json.loads(_run("models", "--json").stdout)
     assert {card["name"] for card in table["weights"]} >= {
