@@ -16,8 +16,10 @@ from humanseg.composite import OUTPUTS, Compositor
 from humanseg.errors import (
     HumansegError,
     Interrupted,
+    OutputError,
     PartialError,
     SettingsError,
+    SinkError,
     SourceError,
 )
 from humanseg.frames import Frame, Matte
@@ -115,6 +117,14 @@ def process_video(
             sink.abort()
             kept = sink.partial_path if sink.frames else None
             raise Interrupted(kept=kept, frames=sink.frames) from interruption
+        except SinkError:
+            raise
+        except Exception as error:
+            sink.abort()
+            if not sink.frames:
+                raise
+            reported = _kept(error, sink)
+            raise reported from (None if reported is error else error)
         summary = Summary(
             target=Path(target),
             frames=figures.frames,
@@ -249,6 +259,15 @@ def matte(
             yield Matte(frame, refiner.refine(frame.pixels, smoother.update(frame, mask)))
 
 
+def _kept(error: Exception, sink: VideoFileSink) -> Exception:
+    """The error to raise where frames were written before it, naming the file they are in."""
+    kept = f"{sink.frames} frames are kept in {sink.partial_path}"
+    if isinstance(error, HumansegError):
+        return OutputError(error.what, subject=error.subject, hint=kept)
+    error.add_note(kept)
+    return error
+
+
 def _unless_partial(summary: Summary, problem: PartialError | None) -> Summary:
     if problem is not None:
         problem.summary = summary
@@ -293,11 +312,13 @@ def _suffix(image: Path, output: str) -> str:
 
 
 def _first_double(paths: Sequence[Path]) -> Path | None:
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
-        if path in seen:
+        # Some systems take names that differ only in case for one.
+        name = str(path).casefold()
+        if name in seen:
             return path
-        seen.add(path)
+        seen.add(name)
     return None
 
 

@@ -111,6 +111,8 @@ def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0
             than this share of the largest part are filled; 0 keeps all.
         smallest_person: share of the picture below which nothing is a person.
 
+    Holes are filled only where the probability stays above HAZE.
+
     Returns:
         (h, w) float32, 0..1; never above the mask but in filled holes.
     """
@@ -144,6 +146,8 @@ def _fill_holes(mask: Mask, smallest: float) -> Mask:
         and figures[label, cv2.CC_STAT_TOP] > 0
         and figures[label, cv2.CC_STAT_LEFT] + figures[label, cv2.CC_STAT_WIDTH] < width
         and figures[label, cv2.CC_STAT_TOP] + figures[label, cv2.CC_STAT_HEIGHT] < height
+        # A gap that the networks are sure of, as between arm and body, is no hole.
+        and float(mask[labels == label].min()) > HAZE
     ]
     if not holes:
         return mask

@@ -67,6 +67,7 @@ def show_stop(stop: KeyboardInterrupt, shown: Shown) -> None:
 def show_fault(fault: Exception, shown: Shown) -> None:
     """Show a mistake of ours: its traceback goes to a file, and one line names it."""
     what = f"humanseg has a fault: {type(fault).__name__}: {fault}"
+    what = "; ".join([what, *getattr(fault, "__notes__", [])])
     path = write_log(fault)
     hint = "run again with --debug" if path is None else f"please report it with {path}"
     if shown.as_json:

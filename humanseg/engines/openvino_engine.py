@@ -122,7 +122,8 @@ def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Pat
             return model
         except RuntimeError:
             # A cached graph that cannot be read is only a cache miss.
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
     _convert_elsewhere(models, weights, path)
     return core.read_model(path) if path.is_file() else convert(models, weights)
 

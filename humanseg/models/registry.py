@@ -254,7 +254,10 @@ def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
     path = folder / SHARES_FILE
     try:
         members = tomllib.loads(path.read_text(encoding="utf-8"))["shares"]
-        return {str(name): float(share) for name, share in members.items()}
+        shares = {str(name): float(share) for name, share in members.items()}
+        if not all(share > 0 for share in shares.values()):
+            raise ValueError("every share must be above 0")
+        return shares
     except FileNotFoundError:
         return {}
     except (OSError, KeyError, TypeError, ValueError) as error:

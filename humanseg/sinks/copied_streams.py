@@ -133,7 +133,8 @@ class CopiedStreams:
             return
         if shift:
             ticks = round(shift / base)
-            packet.pts, packet.dts = packet.pts + ticks, (packet.dts or packet.pts) + ticks
+            packet.dts = (packet.pts if packet.dts is None else packet.dts) + ticks
+            packet.pts += ticks
         if self._is_matroska and packet.pts < 0:
             # Matroska has no time before zero and would move everything else instead. What ends
             # there is never heard; what reaches over starts a few milliseconds late.

@@ -44,10 +44,12 @@ def test_haze_alone_is_nobody():
 
 def test_small_holes_are_filled_and_large_ones_are_not():
     mask = body()
-    mask[40:42, 40:42] = 0.1
+    mask[40:42, 40:42] = 0.3
+    mask[50:52, 40:42] = 0.02
     mask[30:45, 28:36] = 0.1
     cleaned = remove_specks(mask, 0.03)
     assert cleaned[40:42, 40:42].min() == 1
+    assert cleaned[50:52, 40:42].max() < 0.1
     assert cleaned[32:40, 30:34].max() < 0.2
 
 

@@ -13,6 +13,9 @@ import torch
 from humanseg.errors import SinkError, WeightsError
 from humanseg_training.config import Config
 
+SAME_ON_RESUME = ("network", "width", "data", "backgrounds", "holdout", "batch", "seed")
+"""What a resumed run may not change; further stages, say, may be added to its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -63,10 +66,11 @@ def load_checkpoint(path: Path, config: Config) -> Checkpoint:
         ) from None
     except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError("is no readable checkpoint", subject=path) from error
-    for key in ("network", "width"):
-        if checkpoint.config[key] != getattr(config, key):
+    asked = config_table(config)
+    for key in SAME_ON_RESUME:
+        if checkpoint.config[key] != asked[key]:
             raise WeightsError(
-                f"is of {key} {checkpoint.config[key]}, the config asks for {getattr(config, key)}",
+                f"is of {key} {checkpoint.config[key]}, the config asks for {asked[key]}",
                 subject=path,
                 hint="give another --out folder, or start without --resume",
             )

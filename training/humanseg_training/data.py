@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.errors import TrainingDataError
+from humanseg.errors import SourceError, TrainingDataError
 from humanseg.sizes import input_size
+from humanseg.sources import images
 from humanseg_training.augment import Augmenter, Sample
 from humanseg_training.config import Config, DataSet
 
@@ -69,10 +70,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         TrainingDataError: it is not a readable picture.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise TrainingDataError("is not a readable picture", subject=path)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    try:
+        bgr = images.read_image(path)
+    except SourceError as error:
+        raise TrainingDataError(error.what, subject=path) from error
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -81,10 +83,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     Raises:
         TrainingDataError: it is not a readable picture.
     """
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise TrainingDataError("is not a readable mask", subject=path)
-    return np.asarray(mask, np.uint8)
+    return np.asarray(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

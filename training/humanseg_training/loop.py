@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -196,7 +197,8 @@ def _load(batches: Batches, schedule: Schedule, begin: int) -> Iterator[tuple[in
         sampler=range(begin, schedule.steps),
         num_workers=LOADING_PROCESSES,
         prefetch_factor=6,
-        multiprocessing_context="fork",
+        # Where it works, forking shares the pictures instead of copying them.
+        multiprocessing_context="fork" if sys.platform == "linux" else "spawn",
         worker_init_fn=_single_threaded,
         collate_fn=_as_is,
     )
