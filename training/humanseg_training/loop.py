@@ -211,7 +211,9 @@ def _as_is(item: Any) -> Any:
 
 def _single_threaded(_: int) -> None:
     cv2.setNumThreads(0)
+    # Both reach the whole group of processes; the training process alone decides when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class _StopRequest:
