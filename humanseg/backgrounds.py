@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from humanseg.closing import Closing
 from humanseg.errors import PartialError, SettingsError, SourceError
 from humanseg.frames import Frame
 from humanseg.pixels import gaussian_mean, grow, resize
@@ -37,25 +37,7 @@ COLORS = {
 """Colours by name; green and blue are the usual chroma-key colours."""
 
 
-class Stateless:
-    """Closing does nothing, as there is nothing to give back."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class Blur(Stateless):
+class Blur(Closing):
     """The frame's own background, blurred without the people's colours in it.
 
     Works at a quarter of the frame's size; a Gaussian as wide as ours holds nothing finer.
@@ -96,7 +78,7 @@ class Blur(Stateless):
         return resize(blurred, height, width)
 
 
-class Color(Stateless):
+class Color(Closing):
     """One colour everywhere."""
 
     def __init__(self, bgr: tuple[int, int, int]) -> None:
@@ -110,7 +92,7 @@ class Color(Stateless):
         return self._filled
 
 
-class Picture(Stateless):
+class Picture(Closing):
     """A picture, scaled to cover the frame and cropped at its centre."""
 
     def __init__(self, pixels: Image) -> None:
@@ -124,7 +106,7 @@ class Picture(Stateless):
         return self._fitted
 
 
-class Clip:
+class Clip(Closing):
     """A video at its own pace, from the start again when it ends; scaled to cover the frame."""
 
     def __init__(self, path: Path) -> None:
@@ -173,17 +155,6 @@ class Clip:
     def close(self) -> None:
         """Close the file."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def cover(pixels: Image, height: int, width: int) -> Image:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from humanseg.closing import Closing
 from humanseg.engines.choose import open_engine
 from humanseg.frames import Frame
 from humanseg.pixels import resize
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from humanseg.frames import Alpha, Image, Mask
 
 
-class Segmenter:
+class Segmenter(Closing):
     """Finds people in pictures.
 
     >>> with Segmenter("fast", device="cpu") as segmenter:
@@ -119,17 +119,6 @@ class Segmenter:
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _pixels(frame: Frame | Image) -> Image:

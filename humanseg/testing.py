@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from humanseg.closing import Closing
 from humanseg.frames import Frame, StreamInfo
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from humanseg.frames import Image
 
 
-class ListSource:
+class ListSource(Closing):
     """Gives pictures from memory at a steady rate; can fail at the end."""
 
     def __init__(
@@ -64,19 +64,8 @@ class ListSource:
         """Remember that it was closed."""
         self.is_closed = True
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class RecordingSink:
+class RecordingSink(Closing):
     """Keeps every frame written to it; can fail at a given one."""
 
     def __init__(self, *, fail_at: int | None = None, error: Exception | None = None) -> None:
@@ -96,19 +85,8 @@ class RecordingSink:
         """Remember that it was closed."""
         self.is_closed = True
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class BrightnessEngine:
+class BrightnessEngine(Closing):
     """Takes bright pixels for people: probability = luma; cheap and exactly predictable."""
 
     name = "brightness"
@@ -120,17 +98,3 @@ class BrightnessEngine:
         """(N, h, w) float32: mean of the three colours over 255."""
         self.batches.append(batch.shape)
         return np.asarray(batch.mean(axis=3, dtype=np.float32) * np.float32(1 / 255))
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

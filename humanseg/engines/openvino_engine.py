@@ -12,12 +12,12 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
 
+from humanseg.closing import Closing
 from humanseg.models import registry
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ GRAPH_REVISION = 1
 """Counts changes of `models.ensemble.Serving` and the networks; older cached graphs are unused."""
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Closing):
     """One graph for the whole ensemble, compiled once for every shape of batch it meets.
 
     Fixed shapes are measurably faster than dynamic ones, and a video has only one. The graph is
@@ -94,17 +94,6 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Give back the compiled graphs."""
         self._compiled.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _default_precision(self) -> str:
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

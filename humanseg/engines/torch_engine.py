@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from humanseg.closing import Closing
 from humanseg.models import registry
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def has_bfloat16() -> bool:
     return any(getattr(torch.cpu, test, lambda: False)() for test in tests)
 
 
-class TorchEngine:
+class TorchEngine(Closing):
     """Batch norms folded, channels_last, and half-size numbers where the device is built for them.
 
     The CUDA and MPS paths follow torch's documentation; they were never run by the authors.
@@ -89,17 +89,6 @@ class TorchEngine:
     def close(self) -> None:
         """Give back the networks' memory."""
         self._serving = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _best_precision(device: str) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
@@ -18,6 +17,7 @@ import cv2
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 
+from humanseg.closing import Closing
 from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame, StreamInfo
 from humanseg.media.av_gate import RESTART_SECONDS, clock_zero, fraction, open_input, reading
@@ -42,7 +42,7 @@ _ROUNDING_FRAMES = 2
 _DAMAGE_SHARE = 0.01
 
 
-class VideoFileSource:
+class VideoFileSource(Closing):
     """Frames of a video file.
 
     A file that breaks off or is damaged gives all that can be decoded before the error. Not
@@ -107,17 +107,6 @@ class VideoFileSource:
             except ValueError:  # that thread is inside FFmpeg; closing under it would crash
                 return
             container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> None:
         _check_path(self._path)

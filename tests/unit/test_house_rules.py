@@ -10,7 +10,7 @@ import humanseg
 PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
-    {"errors", "sizes", "threads", "channel", "stopwatch"},
+    {"errors", "sizes", "threads", "channel", "closing", "stopwatch"},
     {"frames", "rle"},
     {"protocols", "pixels", "metrics", "media.av_gate", "media.color"},
     {"guided_filter", "foreground", "models.blocks", "testing"},
