@@ -1,5 +1,7 @@
 """What becomes of a video whose stages fail in the middle of it."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -10,21 +12,29 @@ from humanseg.testing import BrightnessEngine
 
 
 class Failing(BrightnessEngine):
-    """Fails after a few batches."""
+    """Fails after a few batches, once frames of those before have been written."""
 
     def __init__(self, error):
         super().__init__()
         self._error = error
+        self.some_are_written = threading.Event()
 
     def infer(self, batch):
         if len(self.batches) == 4:
+            self.some_are_written.wait(20)
             raise self._error
         return super().infer(batch)
 
 
 def run(monkeypatch, make_video, target, error):
-    monkeypatch.setattr(jobs, "Segmenter", lambda *_, **__: Segmenter.from_engine(Failing(error)))
-    return jobs.process_video(make_video(frames=40), target)
+    engine = Failing(error)
+    monkeypatch.setattr(jobs, "Segmenter", lambda *_, **__: Segmenter.from_engine(engine))
+
+    def watch(progress):
+        if progress.frames >= 5:
+            engine.some_are_written.set()
+
+    return jobs.process_video(make_video(frames=40), target, on_progress=watch)
 
 
 def test_a_failing_engine_leaves_a_named_partial(monkeypatch, make_video, read_video, tmp_path):
