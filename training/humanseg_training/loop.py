@@ -120,6 +120,7 @@ def train(
 
     out.mkdir(parents=True, exist_ok=True)
     losses: list[float] = []
+    scores: Scores | None = None
     saved_at = started_at = time.monotonic()
     with _StopRequest() as stop, (out / "log.jsonl").open("a", encoding="utf-8") as log:
         for step, batch in _load(batches, schedule, begin):
@@ -159,6 +160,7 @@ def train(
                 on_line(json.dumps(line))
                 losses.clear()
         save(schedule.steps)
+    if scores is None:  # resumed at its very end: the loop had nothing left to score
         scores = evaluate(root, config.validation, predictor(average.network))
     registry.save(
         average.network,
