@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -45,16 +45,19 @@ class PaddedConv(nn.Conv2d):
     of every stage by half a pixel.
     """
 
+    convolve: Callable[..., Tensor] = staticmethod(functional.conv2d)
+    """Training puts one with a quicker gradient here."""
+
     def forward(self, input: Tensor) -> Tensor:
         """(N, c, h, w) -> (N, out, ceil(h / stride), ceil(w / stride))."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:
-            return functional.conv2d(input, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
+            return self.convolve(input, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
         height, width = (
             max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:]
         )
         sides = (width // 2, width - width // 2, height // 2, height - height // 2)
-        return functional.conv2d(
+        return self.convolve(
             functional.pad(input, sides), self.weight, self.bias, stride, 0, 1, self.groups
         )
 

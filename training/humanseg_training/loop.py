@@ -30,6 +30,7 @@ from humanseg_training.checkpoint import (
 )
 from humanseg_training.config import Config
 from humanseg_training.data import Batch, Batches
+from humanseg_training.depthwise import speed_up
 from humanseg_training.evaluate import Predict, Scores, enlarge, evaluate
 from humanseg_training.losses import segmentation_loss
 from humanseg_training.pretrained import fill_encoder
@@ -101,6 +102,7 @@ def train(
         fill_encoder(network, config.encoder)
     if config.start_from:
         network.load_state_dict(registry.load(config.start_from, weights_folder).state_dict())
+    speed_up(network)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = MovingAverage(network, config.average_decay)
     optimizer = torch.optim.AdamW(
