@@ -1,4 +1,4 @@
-"""U-Net and LinkNet decoders on an encoder that was trained on ImageNet."""
+"""The four networks on an encoder that was trained on ImageNet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from humanseg.models.blocks import ConvNormRelu, Normalize
 from humanseg.models.efficientnet_lite import MEAN, STD, EfficientNetLite, enlarge_to
+from humanseg.models.hrnet import BRANCHES, Stage
+from humanseg.models.sdunet import StackedDilation
+from humanseg.models.unet import double_convolution
 
 DETAIL_CHANNELS = 8
 
@@ -23,6 +26,8 @@ class EfficientUNet(nn.Module):
     """
 
     variant = "lite2"
+    factors: tuple[int, ...] = (12, 8, 5, 3, 2)
+    """Channels of the levels, coarsest first, in halves of the width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -30,16 +35,21 @@ class EfficientUNet(nn.Module):
         self.encoder = EfficientNetLite(self.variant)
         self.detail = ConvNormRelu(3, DETAIL_CHANNELS)
         skips = (DETAIL_CHANNELS, *self.encoder.channels[:-1])[::-1]
-        channels = (6 * width, 4 * width, 5 * width // 2, 3 * width // 2, width)
+        channels = tuple(factor * width // 2 for factor in self.factors)
         self.merge = nn.ModuleList(
-            nn.Sequential(ConvNormRelu(below + skip, here), ConvNormRelu(here, here))
+            self.make_block(below + skip, here)
             for below, skip, here in zip(
                 (self.encoder.channels[-1], *channels), skips, channels, strict=False
             )
         )
         self.head = nn.Conv2d(width, 1, 1)
 
+    def make_block(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The block of a level: two 3x3 convolutions."""
+        return double_convolution(in_channels, out_channels)
+
     def forward(self, image: Tensor) -> Tensor:
+        """Logits."""
         image = self.normalize(image)
         skips = [self.detail(image), *self.encoder(image)]
         features = skips.pop()
@@ -48,6 +58,20 @@ class EfficientUNet(nn.Module):
             features = block(torch.cat([skip, enlarge_to(features, skip)], dim=1))
         logits: Tensor = self.head(features)
         return logits
+
+
+class EfficientSDUNet(EfficientUNet):
+    """The same with stacked dilated convolutions; `width` must be a multiple of 16.
+
+    Sources: Wang et al., "SDU-Net", arXiv:2004.03466; Tan and Le, "EfficientNet", arXiv:1905.11946.
+    """
+
+    variant = "lite1"
+    factors = (12, 8, 6, 4, 2)
+
+    def make_block(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The block of a level: five convolutions, ever more dilated."""
+        return StackedDilation(in_channels, out_channels)
 
 
 class EfficientLinkNet(nn.Module):
@@ -84,4 +108,55 @@ class EfficientLinkNet(nn.Module):
             # Narrowed before it is enlarged: a quarter of the pixels to work on.
             features = smooth(enlarge_to(narrow(features), skip) + skip)
         logits: Tensor = self.head(features)
+        return logits
+
+
+class EfficientLinkNetLarge(EfficientLinkNet):
+    """The same with a larger encoder."""
+
+    variant = "lite2"
+
+
+class EfficientHRNet(nn.Module):
+    """HRNet whose branches begin with the features of an EfficientNet-Lite.
+
+    (N, 3, h, w) RGB 0..1 -> (N, 1, h, w) logits; h and w multiples of 16. Branches at 1/2, 1/4, 1/8
+    and 1/16; `width` is the number of channels of the finest.
+
+    Sources: Wang et al., "Deep High-Resolution Representation Learning", arXiv:1908.07919; Tan and
+    Le, "EfficientNet", arXiv:1905.11946.
+    """
+
+    variant = "lite1"
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        channels = [width * 2**branch for branch in range(BRANCHES)]
+        self.normalize = Normalize(MEAN, STD)
+        self.encoder = EfficientNetLite(self.variant)
+        self.detail = ConvNormRelu(3, DETAIL_CHANNELS)
+        *fine, coarsest = self.encoder.channels
+        self.entry = nn.ModuleList(
+            ConvNormRelu(before, after, 1) for before, after in zip(fine, channels, strict=True)
+        )
+        self.context = ConvNormRelu(coarsest, channels[-1], 1)
+        self.stage = Stage(channels)
+        self.gather = nn.ModuleList(ConvNormRelu(count, width, 1) for count in channels)
+        self.head = nn.Sequential(
+            ConvNormRelu(width + DETAIL_CHANNELS, width), nn.Conv2d(width, 1, 1)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits."""
+        image = self.normalize(image)
+        *features, coarsest = self.encoder(image)
+        branches = [entry(level) for entry, level in zip(self.entry, features, strict=True)]
+        branches[-1] = branches[-1] + enlarge_to(self.context(coarsest), branches[-1])
+        branches = self.stage(branches)
+        gathered = self.gather[0](branches[0])
+        for narrow, branch in zip(self.gather[1:], branches[1:], strict=True):
+            gathered = gathered + enlarge_to(narrow(branch), gathered)
+        detail = self.detail(image)
+        joined = torch.cat([detail, enlarge_to(gathered, detail)], dim=1)
+        logits: Tensor = self.head(joined)
         return logits

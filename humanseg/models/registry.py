@@ -23,7 +23,10 @@ NETWORKS: Mapping[str, str] = {
     "linknet": "humanseg.models.linknet:LinkNet",
     "hrnet": "humanseg.models.hrnet:HRNet",
     "efficient-unet": "humanseg.models.efficient_decoders:EfficientUNet",
+    "efficient-sdunet": "humanseg.models.efficient_decoders:EfficientSDUNet",
     "efficient-linknet": "humanseg.models.efficient_decoders:EfficientLinkNet",
+    "efficient-linknet-large": "humanseg.models.efficient_decoders:EfficientLinkNetLarge",
+    "efficient-hrnet": "humanseg.models.efficient_decoders:EfficientHRNet",
 }
 """Architecture name -> "module:class"; imported only when a network is built."""
 
