@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from humanseg.closing import Closing
-from humanseg.errors import PartialError, SettingsError, SourceError
+from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame
+from humanseg.looks import DEFAULT_STRENGTH, blur_strength, check_number, parse_color
 from humanseg.pixels import gaussian_mean, grow, resize
 from humanseg.protocols import Background
 from humanseg.sources.images import SUFFIXES, read_image
@@ -20,21 +20,8 @@ from humanseg.sources.video_file import VideoFileSource
 if TYPE_CHECKING:
     from humanseg.frames import Alpha, Image
 
-DEFAULT_STRENGTH = 0.5
-
 LARGEST_SIGMA = 0.05
 """Spread of the strongest blur, as a share of the frame's height."""
-
-COLORS = {
-    "black": "#000000",
-    "white": "#ffffff",
-    "grey": "#808080",
-    "gray": "#808080",
-    "red": "#ff0000",
-    "green": "#00b140",
-    "blue": "#0047bb",
-}
-"""Colours by name; green and blue are the usual chroma-key colours."""
 
 
 class Blur(Closing):
@@ -55,10 +42,7 @@ class Blur(Closing):
         Raises:
             SettingsError: another number.
         """
-        if not 0 <= strength <= 1:
-            raise SettingsError(
-                f"a blur of strength {strength:g} does not exist", hint="give 0 to 1, such as 0.5"
-            )
+        check_number("strength", strength)
         self._strength = strength
 
     def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
@@ -123,6 +107,7 @@ class Clip(Closing):
             raise SourceError("has no frames to show as a background", subject=path)
         self._upcoming = self._next_or_none()
         self._began = Fraction(0)
+        self._fitted: tuple[Frame, Image] | None = None
 
     def for_frame(self, frame: Frame, alpha: Alpha) -> Image:
         """(H, W, 3) BGR of the clip's frame for the time of this frame."""
@@ -131,7 +116,17 @@ class Clip(Closing):
         if self._upcoming is None and self._ended(frame.time):
             self._rewind(frame.time)
         assert self._shown is not None
-        return cover(self._shown.pixels, *alpha.shape[:2])
+        return self._fit(self._shown, *alpha.shape[:2])
+
+    def _fit(self, shown: Frame, height: int, width: int) -> Image:
+        """The shown frame in the size asked for; made once, however often it is shown."""
+        if self._fitted is not None:
+            frame, fitted = self._fitted
+            if frame is shown and fitted.shape[:2] == (height, width):
+                return fitted
+        fitted = cover(shown.pixels, height, width)
+        self._fitted = (shown, fitted)
+        return fitted
 
     def _ended(self, time: Fraction) -> bool:
         assert self._shown is not None
@@ -139,8 +134,9 @@ class Clip(Closing):
         return time - self._began >= self._shown.time + lasting
 
     def _rewind(self, time: Fraction) -> None:
+        source = VideoFileSource(self._path)
         self._source.close()
-        self._source = VideoFileSource(self._path)
+        self._source = source
         self._frames = iter(self._source)
         self._shown, self._upcoming = self._next_or_none() or self._shown, self._next_or_none()
         self._began = time
@@ -179,9 +175,9 @@ def open_background(what: str | Path) -> Background:
         SourceError: the file does not exist, or is neither picture nor video.
     """
     text = str(what)
-    blur = re.fullmatch(r"blur(?::(.*))?", text)
-    if blur:
-        return Blur(_strength(blur[1]) if blur[1] is not None else DEFAULT_STRENGTH)
+    strength = blur_strength(text)
+    if strength is not None:
+        return Blur(strength)
     bgr = parse_color(text)
     if bgr is not None:
         return Color(bgr)
@@ -207,29 +203,3 @@ def _read_background(path: Path) -> Image:
             subject=path,
             hint="a background is a picture, a video, a colour such as '#00ff00', or blur",
         ) from error
-
-
-def _strength(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(
-            f"'{text}' is no strength of a blur", hint="give 0 to 1, such as 0.5"
-        ) from None
-
-
-def parse_color(text: str) -> tuple[int, int, int] | None:
-    """Blue, green, red (0..255) of a colour; None when the text is no colour.
-
-    >>> parse_color("#ff8000"), parse_color("0,255,0"), parse_color("beach.jpg")
-    ((0, 128, 255), (0, 255, 0), None)
-    """
-    text = COLORS.get(text.lower(), text)
-    if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        red, green, blue = (int(text[at : at + 2], 16) for at in (1, 3, 5))
-        return blue, green, red
-    if re.fullmatch(r"\d{1,3},\d{1,3},\d{1,3}", text):
-        red, green, blue = (int(part) for part in text.split(","))
-        if max(red, green, blue) <= 255:
-            return blue, green, red
-    return None

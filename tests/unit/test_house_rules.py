@@ -11,7 +11,7 @@ PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
     {"errors", "sizes", "threads", "channel", "closing", "stopwatch"},
-    {"frames", "rle"},
+    {"frames", "rle", "looks"},
     {"protocols", "pixels", "metrics", "media.av_gate", "media.color"},
     {"guided_filter", "foreground", "models.blocks", "models.efficientnet_lite", "testing"},
     {
