@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         SettingsError,
         SinkError,
         SourceError,
+        SourceLost,
         WeightsError,
     )
     from humanseg.frames import Frame, Matte, StreamInfo
@@ -42,6 +43,7 @@ _HOMES = {
     "SettingsError": "humanseg.errors",
     "SinkError": "humanseg.errors",
     "SourceError": "humanseg.errors",
+    "SourceLost": "humanseg.errors",
     "StreamInfo": "humanseg.frames",
     "Summary": "humanseg.pipeline",
     "WeightsError": "humanseg.errors",
@@ -64,6 +66,7 @@ __all__ = [
     "SettingsError",
     "SinkError",
     "SourceError",
+    "SourceLost",
     "StreamInfo",
     "Summary",
     "WeightsError",

@@ -3,6 +3,7 @@
 * HumansegError(what, subject=, hint=)
   - InputError         exit 2   nothing was written
     + SourceError               cannot be opened, no frames, wrong kind
+      - SourceLost              a camera or stream that was there went away or stalled
     + SettingsError             an option or a line of a config file is wrong
     + WeightsError              missing, corrupt, or of another network
     + MissingExtraError         an optional package is absent
@@ -51,6 +52,10 @@ class InputError(HumansegError):
 
 class SourceError(InputError):
     """A video, picture or camera cannot be opened, holds no frames, or is of the wrong kind."""
+
+
+class SourceLost(SourceError):
+    """A camera or a stream that gave frames went away or stalled; opening it again may help."""
 
 
 class SettingsError(InputError):
