@@ -12,7 +12,7 @@ PACKAGE = Path(humanseg.__file__).parent
 LAYERS = [
     {"errors", "sizes", "threads", "channel", "closing", "stopwatch"},
     {"frames", "rle", "looks"},
-    {"protocols", "pixels", "metrics", "media.av_gate", "media.color"},
+    {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
     {"guided_filter", "foreground", "models.blocks", "models.efficientnet_lite", "testing"},
     {
         "refine",
@@ -25,7 +25,7 @@ LAYERS = [
     {"settings", "models.sdunet", "models.registry", "sources.images", "sinks.target"},
     {"sinks.images", "models.efficient_decoders"},
     {"engines.torch_engine", "engines.openvino_engine", "sources.video_file", "sinks.encoders"},
-    {"engines.choose", "backgrounds", "sinks.copied_streams"},
+    {"engines.choose", "backgrounds", "control", "sinks.copied_streams"},
     {"segmenter", "composite", "sinks.video_file"},
     {"pipeline"},
     {"jobs"},
