@@ -42,6 +42,17 @@ class Channel(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
+    def wait_for_room(self) -> None:
+        """Wait until the channel is empty: whatever is made from now on is taken up at once.
+
+        Raises:
+            Ended: the channel was finished or aborted.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._finished or not self._items)
+            if self._finished:
+                raise Ended
+
     def take(self, limit: int = 1) -> list[T]:
         """Wait for one item, then take what else is there, up to `limit`; empty at the end.
 

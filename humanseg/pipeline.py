@@ -8,7 +8,6 @@ is one thread.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from humanseg.channel import Channel, Ended
 from humanseg.composite import Compositor
+from humanseg.crew import Crew
 from humanseg.errors import Interrupted, PartialError
 from humanseg.frames import Frame
 from humanseg.protocols import Sink, Source
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 CHANNEL_BYTES = 64 * 2**20
 """Frames waiting in one channel take about this much, whatever their size."""
-
-READER_PATIENCE = 2.0
-"""Seconds to wait for a reader at the end; a driver may hang inside a read for ever."""
-
-TICK = 0.1
-"""Seconds between two looks of the caller's thread at the progress."""
 
 STAGES = ("decode", "infer", "smooth", "refine", "composite", "encode")
 
@@ -145,10 +139,7 @@ class Pipeline:
         self._timed = Stopwatch(*STAGES)
         self._written = 0
         self._problem: PartialError | None = None
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._ended_stages = 0
-        self._stage_ended = threading.Semaphore(0)
+        self._crew = Crew(self._frames, self._masks, self._finished)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Figures:
         """Process all frames; the threads have ended when it returns or raises.
@@ -161,53 +152,22 @@ class Pipeline:
             HumansegError: of the source or the sink; the first error wins.
         """
         started_at = time.monotonic()
-        reader = threading.Thread(
-            target=self._guard, args=(self._read,), name="humanseg-read", daemon=True
+        promised = self._source.info.frame_count
+
+        def tell_progress() -> None:
+            if on_progress is not None:
+                on_progress(Progress(self._written, promised, time.monotonic() - started_at))
+
+        interrupts = self._crew.run(
+            [("infer", self._infer), ("finish", self._finish), ("write", self._write)],
+            reader=self._read,
+            on_tick=tell_progress,
+            on_interrupt=self._frames.finish,
         )
-        stages = [
-            threading.Thread(target=self._guard_stage, args=(body,), name=f"humanseg-{name}")
-            for name, body in (
-                ("infer", self._infer),
-                ("finish", self._finish),
-                ("write", self._write),
-            )
-        ]
-        for thread in (reader, *stages):
-            thread.start()
-        interrupts = self._supervise(len(stages), started_at, on_progress)
-        for thread in stages:
-            thread.join()
-        reader.join(READER_PATIENCE)
-        if self._error is not None:
-            raise self._error
         if interrupts:
             raise Interrupted
         seconds = time.monotonic() - started_at
         return Figures(self._written, seconds, dict(self._timed.seconds), self._problem)
-
-    def _supervise(
-        self, stage_count: int, started_at: float, on_progress: Callable[[Progress], None] | None
-    ) -> int:
-        """Wait for the stages to end; returns how often Ctrl-C came."""
-        interrupts = 0
-        promised = self._source.info.frame_count
-        while self._ended_stages < stage_count:
-            try:
-                # Only a waking call: a Ctrl-C that falls into it may swallow the release.
-                self._stage_ended.acquire(timeout=TICK)
-                if on_progress is not None:
-                    on_progress(Progress(self._written, promised, time.monotonic() - started_at))
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts == 1:
-                    self._frames.finish()
-                else:
-                    self._abort()
-            except BaseException as error:
-                # The caller's own on_progress failed: the threads must not be left behind.
-                self._remember(error)
-                self._abort()
-        return interrupts
 
     def _read(self) -> None:
         frames = iter(self._source)
@@ -225,7 +185,7 @@ class Pipeline:
             self._problem = problem
         except Exception as error:
             # What was decoded before is still worth writing.
-            self._remember(error)
+            self._crew.remember(error)
         self._frames.finish()
 
     def _infer(self) -> None:
@@ -252,29 +212,3 @@ class Pipeline:
             with self._timed("encode"):
                 self._sink.write(frame)
             self._written += 1
-
-    def _guard_stage(self, body: Callable[[], None]) -> None:
-        try:
-            self._guard(body)
-        finally:
-            with self._lock:
-                self._ended_stages += 1
-            self._stage_ended.release()
-
-    def _guard(self, body: Callable[[], None]) -> None:
-        try:
-            body()
-        except Ended:
-            pass
-        except BaseException as error:
-            self._remember(error)
-            self._abort()
-
-    def _remember(self, error: BaseException) -> None:
-        with self._lock:
-            self._error = self._error or error
-
-    def _abort(self) -> None:
-        self._frames.abort()
-        self._masks.abort()
-        self._finished.abort()

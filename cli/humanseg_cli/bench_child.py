@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from humanseg.errors import HumansegError
+from humanseg.usage import peak_bytes, resident_bytes
 
 if TYPE_CHECKING:
     from humanseg.frames import Image
@@ -180,16 +181,6 @@ def _cut(pixels: Image, height: int, width: int) -> Image:
     return pixels[top : top + high, left : left + wide]
 
 
-def peak_bytes() -> int:
-    """The most memory this process ever held; 0 on Windows, which does not tell so simply."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 class MemoryWatch:
     """Notes the resident memory of this process while a context lasts."""
 
@@ -222,17 +213,6 @@ class MemoryWatch:
             if held is None:
                 return
             self._samples.append((time.perf_counter(), held / MEGABYTE))
-
-
-def resident_bytes() -> int | None:
-    """Memory this process holds now; None where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return None
-    import resource
-
-    return pages * resource.getpagesize()
 
 
 if __name__ == "__main__":

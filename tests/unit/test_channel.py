@@ -61,3 +61,34 @@ def test_put_after_finish_is_refused():
     channel.finish()
     with pytest.raises(Ended):
         channel.put(1)
+
+
+def test_waiting_for_room_lasts_until_the_item_is_taken():
+    channel = Channel(1)
+    channel.wait_for_room()
+    channel.put("frame")
+    passed = threading.Event()
+    waiting = threading.Thread(target=lambda: (channel.wait_for_room(), passed.set()))
+    waiting.start()
+    assert not passed.wait(0.05)
+    assert channel.take() == ["frame"]
+    assert passed.wait(5)
+    waiting.join()
+
+
+@pytest.mark.parametrize("end", ["finish", "abort"])
+def test_waiting_for_room_ends_with_the_channel(end):
+    channel = Channel(1)
+    channel.put("frame")
+    ended = threading.Event()
+
+    def wait():
+        with pytest.raises(Ended):
+            channel.wait_for_room()
+        ended.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    getattr(channel, end)()
+    assert ended.wait(5)
+    waiting.join()

@@ -10,8 +10,8 @@ import humanseg
 PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
-    {"errors", "sizes", "threads", "channel", "closing", "stopwatch"},
-    {"frames", "rle", "looks"},
+    {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage"},
+    {"frames", "rle", "looks", "crew"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
     {"guided_filter", "foreground", "models.blocks", "models.efficientnet_lite", "testing"},
     {
