@@ -10,19 +10,29 @@ import humanseg
 PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
-    {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage"},
+    {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage", "lease", "v4l2"},
     {"frames", "rle", "looks", "crew"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
-    {"guided_filter", "foreground", "models.blocks", "models.efficientnet_lite", "testing"},
+    {"devices", "media.opencv_log", "sources.camera_format", "sources.camera_pictures"},
+    {
+        "sources.camera_faults",
+        "guided_filter",
+        "foreground",
+        "models.blocks",
+        "models.efficientnet_lite",
+        "testing",
+    },
     {
         "refine",
+        "people",
+        "framing",
         "temporal",
         "models.unet",
         "models.hrnet",
         "models.linknet",
         "models.ensemble",
     },
-    {"settings", "models.sdunet", "models.registry", "sources.images", "sinks.target"},
+    {"settings", "models.sdunet", "models.registry", "sources.images", "sources.camera", "sinks.target"},
     {"sinks.images", "models.efficient_decoders"},
     {"engines.torch_engine", "engines.openvino_engine", "sources.video_file", "sinks.encoders"},
     {"engines.choose", "backgrounds", "control", "sinks.copied_streams"},
