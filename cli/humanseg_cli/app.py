@@ -11,6 +11,7 @@ import typer
 import humanseg
 from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
+from humanseg_cli.devices import devices
 from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
 from humanseg_cli.fit_ensemble import fit_ensemble
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 COMMANDS = {
     "Files": (video, image),
+    "Live": (devices,),
     "This machine": (models, doctor, bench),
     "Training": (train, fit_ensemble, evaluate),
 }

@@ -15,6 +15,7 @@ import numpy as np
 
 from humanseg.errors import SourceError
 from humanseg.media.av_gate import reading
+from humanseg.media.opencv_log import quiet_opencv
 
 if TYPE_CHECKING:
     from humanseg.frames import Image
@@ -94,9 +95,7 @@ def _silent_libraries() -> Iterator[None]:
     The latter two write to file descriptor 2 from C, past every setting of Python and OpenCV.
     """
     with _SILENCE, ExitStack() as undo:
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        undo.callback(cv2.utils.logging.setLogLevel, level)
+        undo.enter_context(quiet_opencv())
         with suppress(OSError):  # a program without a terminal may have no descriptor 2
             terminal = os.dup(2)
             undo.callback(os.close, terminal)

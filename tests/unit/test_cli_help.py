@@ -46,8 +46,8 @@ def test_help_fits_a_screen_and_begins_with_an_example(name: str) -> None:
 def test_main_help_names_every_command() -> None:
     stdout = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {name} " in stdout for name in NAMES)
-    files, machine = ["video", "image"], ["models", "doctor", "bench"]
-    expected = [*files, *machine, "train", "fit-ensemble", "evaluate"]
+    files, live, machine = ["video", "image"], ["devices"], ["models", "doctor", "bench"]
+    expected = [*files, *live, *machine, "train", "fit-ensemble", "evaluate"]
     assert expected == NAMES
 
 
