@@ -11,7 +11,7 @@ PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
     {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage", "lease", "v4l2"},
-    {"frames", "rle", "looks", "crew"},
+    {"frames", "rle", "looks", "crew", "effort", "live_status"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
     {"devices", "media.opencv_log", "sources.camera_format", "sources.camera_pictures"},
     {
@@ -27,6 +27,7 @@ LAYERS = [
         "people",
         "framing",
         "temporal",
+        "motion",
         "models.unet",
         "models.hrnet",
         "models.linknet",
@@ -44,8 +45,9 @@ LAYERS = [
     {"engines.torch_engine", "engines.openvino_engine", "sources.video_file", "sinks.encoders"},
     {"engines.choose", "backgrounds", "control", "sinks.copied_streams"},
     {"segmenter", "composite", "sinks.video_file"},
-    {"pipeline"},
-    {"jobs"},
+    {"pipeline", "live_masks"},
+    {"jobs", "live"},
+    {"live_setup"},
 ]
 """Modules from the bottom to the top; each may import from below itself only."""
 
