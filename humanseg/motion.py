@@ -55,7 +55,8 @@ class MaskFollower:
         now = _grey(frame.pixels, *mask.shape)
         moved = mask.copy()
         if min(mask.shape) >= SMALLEST_SIDE:
-            moved = _moved(mask, np.asarray(self._flow.calc(now, before, None), np.float32))
+            still = np.zeros((*mask.shape, 2), np.float32)
+            moved = _moved(mask, np.asarray(self._flow.calc(now, before, still), np.float32))
         self._last = (now, moved, shape)
         return moved
 
