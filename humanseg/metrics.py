@@ -1,8 +1,8 @@
-"""Scores of a mask against the truth: Dice, IoU, boundary F."""
+"""Scores of a mask against the truth: Dice, IoU, boundary F, temporal error."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from humanseg.frames import Alpha
+
     BoolMask = NDArray[np.bool_]
 
 BOUNDARY_TOLERANCE = 3
 """Pixels a contour may be off, on a picture whose longer side is 320 pixels."""
 
 
-def _same_shape(prediction: BoolMask, truth: BoolMask) -> None:
+def _same_shape(prediction: NDArray[Any], truth: NDArray[Any]) -> None:
     if prediction.shape != truth.shape:
         raise ValueError(f"a mask of {prediction.shape} cannot be compared with {truth.shape}")
 
@@ -88,3 +90,28 @@ def boundary_f(
     recall = float((true & near_predicted).sum()) / float(true.sum())
     total = precision + recall
     return 2.0 * precision * recall / total if total else 0.0
+
+
+def temporal_error(last_alpha: Alpha, alpha: Alpha, last_truth: Alpha, truth: Alpha) -> float:
+    """How much an alpha changes otherwise than the truth does, from one frame to the next: dt.
+
+    Args:
+        last_alpha: (H, W) float32, 0..1, of the frame before.
+        alpha: (H, W) float32, 0..1.
+        last_truth: (H, W) float32, 0..1, of the frame before.
+        truth: (H, W) float32, 0..1.
+
+    Returns:
+        100 times the root mean square over the pixels, 0..200; a clip's is the root mean square of
+        its steps. An error that stands still costs nothing, one that moves or flickers does.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: dtSSD of Erofeev et al., "Perceptually Motivated Benchmark for Video Matting", BMVC
+    2015, as a root mean square.
+    """
+    for other in (alpha, last_truth, truth):
+        _same_shape(last_alpha, other)
+    wrong = (alpha - last_alpha) - (truth - last_truth)
+    return 100.0 * float(np.sqrt(np.mean(np.square(wrong))))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from humanseg.metrics import boundary_f, contour, dice, iou
+from humanseg.metrics import boundary_f, contour, dice, iou, temporal_error
 
 
 def square(begin, end, size=40):
@@ -51,3 +51,26 @@ def test_the_frames_edge_is_no_contour():
 def test_shapes_must_agree(score):
     with pytest.raises(ValueError, match="cannot be compared"):
         score(EMPTY, square(1, 2))
+
+
+def test_an_error_that_stands_still_is_no_temporal_error():
+    truth = square(5, 20).astype(np.float32)
+    moved = square(6, 21).astype(np.float32)
+    wrong = np.clip(truth + 0.3, 0, 1)
+    assert temporal_error(wrong, wrong, truth, truth) == 0.0
+    assert temporal_error(truth, moved, truth, moved) == 0.0
+
+
+def test_temporal_error_of_a_known_flicker():
+    still = np.zeros((10, 10), np.float32)
+    flicker = still.copy()
+    flicker[0, 0] = 1
+    assert temporal_error(still, flicker, still, still) == pytest.approx(10)
+    assert temporal_error(still, still, still, flicker) == pytest.approx(10)
+    assert temporal_error(still, np.ones_like(still), np.ones_like(still), still) == 200
+
+
+def test_temporal_error_wants_one_shape():
+    small, large = np.zeros((4, 4), np.float32), np.zeros((4, 5), np.float32)
+    with pytest.raises(ValueError, match="cannot be compared"):
+        temporal_error(small, small, small, large)
