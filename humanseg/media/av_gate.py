@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -61,6 +62,34 @@ _READING: dict[type[BaseException], tuple[str, str]] = {
     ),
 }
 
+_STREAMING: dict[type[BaseException], tuple[str, str]] = {
+    ConnectionRefusedError: (
+        "refuses the connection",
+        "is it switched on? check host and port of the address",
+    ),
+    TimeoutError: ("does not answer", "is it switched on and sending? check the address"),
+    av.error.ExitError: ("does not answer", "is it switched on and sending? check the address"),
+    av.error.HTTPUnauthorizedError: (
+        "asks for a name and a password",
+        "write them into the address: rtsp://name:password@host/...",
+    ),
+    av.error.HTTPForbiddenError: ("refuses access", "check name and password in the address"),
+    av.error.HTTPNotFoundError: ("has no such stream", "check what stands behind the host"),
+    av.error.ProtocolNotFoundError: (
+        "is an address of a kind this FFmpeg cannot open",
+        "rtsp, rtmp, http, https, udp, rtp and tcp can be opened",
+    ),
+    av.error.DecoderNotFoundError: (
+        "is coded in a way this FFmpeg cannot read",
+        "make it send H.264",
+    ),
+    av.error.InvalidDataError: (
+        "sends no video that can be read",
+        "check the address; try to play it elsewhere",
+    ),
+    av.error.EOFError: ("sends nothing", "is it switched on and sending?"),
+}
+
 _WRITING: dict[type[BaseException], tuple[str, str]] = {
     FileNotFoundError: ("cannot be written: its folder is gone", "make the folder again"),
     IsADirectoryError: ("is a folder", "name a file inside it"),
@@ -85,6 +114,19 @@ def source_error(error: BaseException, path: Path) -> SourceError:
             return SourceError(what, subject=path, hint=hint)
     return SourceError(
         f"cannot be read: {_reason(error)}", subject=path, hint="try to play it elsewhere"
+    )
+
+
+def stream_error(error: BaseException, address: str) -> SourceError:
+    """What a stream from the network that cannot be opened means to the user."""
+    for kind, (what, hint) in _STREAMING.items():
+        if isinstance(error, kind):
+            return SourceError(what, subject=address, hint=hint)
+    # Of a host name that nobody knows FFmpeg tells no more than "Input/output error".
+    return SourceError(
+        f"cannot be reached: {_reason(error)}",
+        subject=address,
+        hint="check the address and the network",
     )
 
 
@@ -149,6 +191,38 @@ def open_input(path: Path) -> InputContainer:
         av.error.FFmpegError: it is no file FFmpeg knows.
     """
     return cast("InputContainer", av.open(_address(path), "r", **_any_tags()))
+
+
+def open_stream(
+    url: str, *, options: dict[str, str], open_seconds: float, read_seconds: float
+) -> InputContainer:
+    """Open a stream from the network.
+
+    Args:
+        url: with its scheme.
+        options: for the protocol and the format.
+        open_seconds: to wait for an answer and for the first packets.
+        read_seconds: to wait for each packet.
+
+    Raises:
+        SourceError: it cannot be reached, or is no video.
+    """
+    try:
+        container = av.open(
+            url, "r", options=options, timeout=(open_seconds, read_seconds), **_any_tags()
+        )
+    except (av.error.FFmpegError, OSError, MemoryError) as error:
+        raise stream_error(error, without_password(url)) from error
+    return cast("InputContainer", container)
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown.
+
+    >>> without_password("rtsp://me:secret@camera:554/live?channel=1")
+    'rtsp://me:***@camera:554/live?channel=1'
+    """
+    return re.sub(r"^([^/]+//[^/:@]*):[^/]*@", r"\1:***@", url)
 
 
 def open_output(path: Path, *, kind: str | None, options: dict[str, str]) -> OutputContainer:
