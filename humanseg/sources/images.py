@@ -64,13 +64,41 @@ def read_image(path: Path) -> Image:
     Raises:
         SourceError: missing, not readable, or no picture.
     """
+    return _read(path, cv2.IMREAD_COLOR)
+
+
+def read_transparent_image(path: Path) -> Image:
+    """The pixels of a picture with its transparency.
+
+    Args:
+        path: in any script of the world.
+
+    Returns:
+        (H, W, 4) uint8 BGRA, straight alpha; more bits are reduced.
+
+    Raises:
+        SourceError: missing, not readable, no picture, or one without transparency.
+    """
+    pixels = _read(path, cv2.IMREAD_UNCHANGED)
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        raise SourceError(
+            "has no transparency, and would hide everything",
+            subject=path,
+            hint="save it as a PNG with an alpha channel",
+        )
+    if pixels.dtype == np.uint16:
+        return np.asarray(pixels >> 8, np.uint8)
+    return np.asarray(pixels, np.uint8)
+
+
+def _read(path: Path, flags: int) -> Image:
     with reading(path):
         if path.is_dir():
             raise IsADirectoryError
         data = np.fromfile(path, np.uint8)
     if not data.size:
         raise SourceError("is empty", subject=path, hint="copy or save the picture again")
-    pixels = _decode(data)
+    pixels = _decode(data, flags)
     if pixels is None:
         raise SourceError(
             "is no picture that can be read",
@@ -80,10 +108,10 @@ def read_image(path: Path) -> Image:
     return pixels
 
 
-def _decode(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Image | None:
+def _decode(data: np.ndarray[tuple[int], np.dtype[np.uint8]], flags: int) -> Image | None:
     with _silent_libraries():
         try:
-            return cast("Image | None", cv2.imdecode(data, cv2.IMREAD_COLOR))
+            return cast("Image | None", cv2.imdecode(data, flags))
         except cv2.error:  # larger than OpenCV's limit, for one
             return None
 

@@ -11,7 +11,7 @@ PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
     {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage", "lease", "v4l2"},
-    {"frames", "rle", "looks", "crew", "effort", "live_status"},
+    {"frames", "rle", "looks", "file_cache", "crew", "effort", "live_status"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
     {"devices", "media.opencv_log", "sources.camera_format", "sources.camera_pictures"},
     {
@@ -43,7 +43,7 @@ LAYERS = [
         "sources.stream",
         "sinks.target",
     },
-    {"sinks.images", "sources.playback", "models.efficient_decoders"},
+    {"sinks.images", "overlays", "sources.playback", "models.efficient_decoders"},
     {
         "engines.torch_engine",
         "engines.openvino_engine",
@@ -52,8 +52,8 @@ LAYERS = [
         "sinks.encoders",
     },
     {"sources.live", "engines.choose", "backgrounds", "control", "sinks.copied_streams"},
-    {"segmenter", "composite", "sinks.video_file"},
-    {"pipeline", "live_masks"},
+    {"segmenter", "composite", "control_socket", "live_settings", "sinks.video_file"},
+    {"pipeline", "dressing", "config_file", "live_masks"},
     {"jobs", "live"},
     {"live_setup"},
 ]
