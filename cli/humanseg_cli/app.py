@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
 from humanseg_cli.fit_ensemble import fit_ensemble
 from humanseg_cli.image import image
+from humanseg_cli.live import live
 from humanseg_cli.models import models
 from humanseg_cli.train import train
 from humanseg_cli.video import video
@@ -26,9 +28,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-COMMANDS = {
+COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Files": (video, image),
-    "Live": (devices,),
+    "Live": (live, devices),
     "This machine": (models, doctor, bench),
     "Training": (train, fit_ensemble, evaluate),
 }
