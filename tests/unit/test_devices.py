@@ -361,6 +361,6 @@ def test_command_without_devices_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     result = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["devices"])
     assert result.exit_code == 0
     assert "no cameras" in result.stdout
-    assert "sudo modprobe v4l2loopback exclusive_caps=1 card_label=humanseg" in result.stdout
+    assert 'sudo modprobe v4l2loopback exclusive_caps=1 card_label="humanseg"' in result.stdout
     told = json.loads(CliRunner().invoke(app, ["devices", "--json"]).stdout)
     assert len(told["next_steps"]) == 2
