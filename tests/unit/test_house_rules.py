@@ -11,7 +11,7 @@ PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
     {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage", "lease", "v4l2"},
-    {"frames", "rle", "looks", "file_cache", "crew", "effort", "live_status"},
+    {"frames", "rle", "looks", "file_cache", "control_endpoint", "crew", "effort", "live_status"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
     {"devices", "media.opencv_log", "sources.camera_format", "sources.camera_pictures"},
     {
