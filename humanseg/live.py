@@ -115,6 +115,7 @@ class LiveSession:
         effort: Effort | None = None,
         stopwatch: Stopwatch | None = None,
         warnings: tuple[str, ...] = (),
+        idle_seconds: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect the parts; nothing runs yet, and none of them is closed here.
@@ -129,11 +130,12 @@ class LiveSession:
             effort: chooses the amount of work; None limits nothing.
             stopwatch: the one that `masks` was given, with the stages STAGES.
             warnings: told with each status, as of outputs that could not be opened.
+            idle_seconds: without demand before the camera is released.
             clock: `time.monotonic`, or a test's.
         """
         self._source, self._masks, self._dresser, self._outputs = source, masks, dresser, outputs
         self._effort = effort or Effort(masks.preset)
-        self._rest = Rest(demand or AlwaysWanted())
+        self._rest = Rest(demand or AlwaysWanted(), idle_seconds)
         self._timed = stopwatch or Stopwatch(*STAGES)
         self._clock = clock
         self._handed: Channel[tuple[Frame, Mask | None, Refiner | None]] = Channel(1)

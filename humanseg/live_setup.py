@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -82,7 +83,16 @@ def open_session(
         outputs, warnings = _open_outputs(stack, settings, source.info, has_virtual_camera, record)
         stopwatch = Stopwatch(*STAGES)
         masks = stack.enter_context(
-            MaskMaker(_opener(settings), settings.preset, stopwatch=stopwatch)
+            MaskMaker(
+                partial(
+                    open_live_segmenter,
+                    device=settings.device,
+                    engine=settings.engine,
+                    threads=settings.threads,
+                ),
+                settings.preset,
+                stopwatch=stopwatch,
+            )
         )
         session = LiveSession(
             source,
@@ -106,12 +116,22 @@ def _open_camera(settings: LiveSettings) -> Source:
     )
 
 
-def _opener(settings: LiveSettings) -> Callable[[str], Segmenter]:
-    def open_segmenter(preset: str) -> Segmenter:
-        threads = settings.threads or (1 if preset == FAST else min(MOST_THREADS, share().infer))
-        return Segmenter(preset, device=settings.device, engine=settings.engine, threads=threads)
+def open_live_segmenter(
+    preset: str, *, device: str = "auto", engine: str = "auto", threads: int | None = None
+) -> Segmenter:
+    """The networks of a preset, for one frame at a time.
 
-    return open_segmenter
+    Args:
+        preset: "fast", "balanced" or "best".
+        device: as `Segmenter` takes it.
+        engine: as `Segmenter` takes it.
+        threads: None for one with a single small network, and MOST_THREADS with several.
+
+    Raises:
+        HumansegError: as `Segmenter` does.
+    """
+    usual = 1 if preset == FAST else min(MOST_THREADS, share().infer)
+    return Segmenter(preset, device=device, engine=engine, threads=threads or usual)
 
 
 def _open_outputs(
