@@ -31,7 +31,9 @@ def check_device(path: str, *, ioctl: Ioctl = v4l2.system_ioctl) -> None:
     try:
         with devices.opened(path) as device:
             able = v4l2.capability(device, ioctl)
-            is_busy = able.gives_pictures and v4l2.is_busy(device, able, ioctl)
+            # A virtual camera is read by any number of programs.
+            is_shared = able.driver == devices.LOOPBACK_DRIVER
+            is_busy = able.gives_pictures and not is_shared and v4l2.is_busy(device, able, ioctl)
     except OSError as error:
         raise _refused(error, path) from error
     if not able.gives_pictures:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from humanseg.clock import Clock, SystemClock
 from humanseg.closing import Closing
 from humanseg.errors import PartialError, SourceError, SourceLost
 from humanseg.frames import Frame, StreamInfo
@@ -36,24 +36,17 @@ class Paced(Closing):
     than a second late (a slow disk, a sleeping laptop), it starts anew.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
-    ) -> None:
+    def __init__(self, source: Source, clock: Clock | None = None) -> None:
         """Pace a source, which is closed with this one.
 
         Args:
             source: of frames whose times matter.
-            clock: gives seconds; for tests.
-            sleep: waits seconds; None for a wait that `close` ends.
+            clock: a test's; None for the system's.
         """
         self._source = source
-        self._clock = clock
-        self._closed = threading.Event()
-        self._sleep = sleep or self._closed.wait
+        self._clock = clock or SystemClock()
+        self._changed = threading.Condition()
+        self._is_closed = False
 
     @property
     def info(self) -> StreamInfo:
@@ -76,16 +69,23 @@ class Paced(Closing):
             now = self._clock()
             if zero is None or now - (zero + time_of_frame) > _LATE_SECONDS:
                 zero = now - time_of_frame
-            if zero + time_of_frame > now:
-                self._sleep(zero + time_of_frame - now)
-            if self._closed.is_set():
+            if not self._wait_until(zero + time_of_frame):
                 return
             yield replace(frame, captured_at=self._clock())
 
     def close(self) -> None:
         """Close the source; from any thread."""
-        self._closed.set()
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
         self._source.close()
+
+    def _wait_until(self, due: float) -> bool:
+        """Whether to go on; False once it is closed."""
+        with self._changed:
+            while not self._is_closed and (seconds := due - self._clock()) > 0:
+                self._clock.wait(self._changed, seconds)
+            return not self._is_closed
 
 
 class Looped(Closing):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from fractions import Fraction
 
+from humanseg.clock import Clock, SystemClock
 from humanseg.closing import Closing
 from humanseg.errors import HumansegError, PartialError, SourceError, SourceLost
 from humanseg.frames import Frame, StreamInfo
@@ -53,8 +53,7 @@ class Reopened(Closing):
         patient: bool = False,
         patience: float | None = None,
         steady_seconds: float = STEADY_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Open the source for the first time.
 
@@ -66,8 +65,7 @@ class Reopened(Closing):
             patience: seconds without a frame after which the source is lost even if it hangs
                 inside a read; that takes a thread more. None leaves it to the source.
             steady_seconds: pauses start at the shortest again once it was live for so long.
-            clock: gives seconds; for tests.
-            sleep: waits seconds; None for a wait that `resume`, `pause` and `close` end.
+            clock: a test's; None for the system's.
 
         Raises:
             SourceError: it cannot be opened, and we are not `patient`.
@@ -79,8 +77,7 @@ class Reopened(Closing):
         self._on_state = on_state
         self._patience = patience
         self._steady_seconds = steady_seconds
-        self._clock = clock
-        self._sleep = sleep
+        self._clock = clock or SystemClock()
         self._changed = threading.Condition()
         self._state = SourceState.OPENING
         self._is_closed = self._is_paused = self._is_hurried = False
@@ -219,16 +216,15 @@ class Reopened(Closing):
         self._enter(SourceState.LOST)
 
     def _rest(self) -> None:
-        """Wait before the next attempt."""
+        """Wait before the next attempt, or until `resume`, `pause` or `close`."""
         seconds = self._pauses[min(self._attempts, len(self._pauses) - 1)]
         self._attempts += 1
-        if self._sleep is not None:
-            self._sleep(seconds)
-            return
+        due = self._clock() + seconds
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_closed or self._is_paused or self._is_hurried, seconds
-            )
+            while not (self._is_closed or self._is_paused or self._is_hurried):
+                if (left := due - self._clock()) <= 0:
+                    break
+                self._clock.wait(self._changed, left)
             self._is_hurried = False
 
     def _enter(self, state: SourceState) -> None:

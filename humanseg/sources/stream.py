@@ -16,7 +16,7 @@ from humanseg.closing import Closing
 from humanseg.errors import SourceError, SourceLost
 from humanseg.frames import Frame, StreamInfo
 from humanseg.lease import GivenBack, Lease
-from humanseg.media.av_gate import fraction, open_stream, stream_error, without_password
+from humanseg.media.av_gate import fraction, open_stream, without_password
 from humanseg.media.color import Coding, ToBgr, resolve, tags_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ _DAMAGED_IN_A_ROW = 500
 _LONGEST_STEP = Fraction(10)
 _SHORTEST_STEP = Fraction(1, 1_000_000)
 _IN_PIECES = {"hls", "dash"}
-_NOW = {"fflags": "nobuffer"}
+# Of a live stream two seconds tell enough. FFmpeg's "nobuffer" would throw them away, and with them
+# the whole picture that every other one until the next depends on; a reader that never waits
+# catches up by itself.
+_NOW = {"analyzeduration": "2000000"}
 _OPTIONS: dict[str, dict[str, str]] = {
     # Over UDP, the usual way, every lost packet smears the picture.
     "rtsp": {"rtsp_transport": "tcp", **_NOW},
@@ -141,9 +144,12 @@ class StreamSource(Closing):
         except (av.error.FFmpegError, OSError) as error:
             if self._lease.is_closed or isinstance(error, av.error.EOFError):
                 return None
-            known = stream_error(error, self._address)
-            what = "stopped sending" if _is_timeout(error) else f"broke off ({known.what})"
-            raise SourceLost(what, subject=self._address, hint="check the sender") from error
+            is_silent = isinstance(error, (av.error.ExitError, TimeoutError))
+            raise SourceLost(
+                "stopped sending" if is_silent else "broke off",
+                subject=self._address,
+                hint="check the sender and the network",
+            ) from error
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         """Frames past whatever cannot be decoded."""
@@ -220,7 +226,3 @@ class _Timeline:
             self._time += step
         self._sent, self._came = sent, now
         return self._time
-
-
-def _is_timeout(error: BaseException) -> bool:
-    return isinstance(error, (av.error.ExitError, TimeoutError))
