@@ -28,12 +28,17 @@ PROBED = 8
 
 _VIRTUAL_CAMERA_HINTS = {
     "linux": (
-        "make a virtual camera: "
-        "sudo modprobe v4l2loopback exclusive_caps=1 card_label=humanseg "
-        "(of the package v4l2loopback-dkms)"
+        "install v4l2loopback (package v4l2loopback-dkms) and make a virtual camera: "
+        'sudo modprobe v4l2loopback exclusive_caps=1 card_label="humanseg" video_nr={number}'
     ),
-    "darwin": "install OBS, start its virtual camera once and stop it; the system does not list it",
-    "win32": "install OBS, or Unity Capture; the system does not list their virtual cameras",
+    "darwin": (
+        "install OBS 30 or later, press Start Virtual Camera in it once, allow its extension in "
+        "System Settings, and stop it again"
+    ),
+    "win32": (
+        "install OBS, press Start Virtual Camera in it once and stop it again; or install Unity "
+        "Capture"
+    ),
 }
 
 
@@ -158,9 +163,10 @@ def found_text(among: Sequence[Camera]) -> str:
     return f"found {_list(among)}; see `humanseg devices`"
 
 
-def virtual_camera_hint() -> str:
-    """How to get a virtual camera on this system."""
-    return _VIRTUAL_CAMERA_HINTS.get(sys.platform, _VIRTUAL_CAMERA_HINTS["linux"])
+def virtual_camera_hint(number: int = 10) -> str:
+    """How to get a virtual camera on this system; on Linux as /dev/video<number>."""
+    hint = _VIRTUAL_CAMERA_HINTS.get(sys.platform, _VIRTUAL_CAMERA_HINTS["linux"])
+    return hint.format(number=number)
 
 
 def probe_cameras(
@@ -200,17 +206,37 @@ def probe_cameras(
 
 def programs_using(path: Path | str, *, processes: Path = Path("/proc")) -> tuple[str, ...]:
     """Names of the other programs that hold a device open, as far as this user may see them."""
-    wanted = os.path.realpath(path)
     found = set()
-    for process in processes.glob("[0-9]*"):
-        if process.name == str(os.getpid()):
-            continue
+    for process in _users_of(path, processes):
         with contextlib.suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                if str(descriptor.readlink()) == wanted:
-                    found.add((process / "comm").read_text(errors="replace").strip())
-                    break
+            found.add((process / "comm").read_text(errors="replace").strip())
     return tuple(sorted(found))
+
+
+def is_in_use(path: Path | str, *, processes: Path = Path("/proc")) -> bool:
+    """Whether any other program holds a device open, as far as this user may see it."""
+    return next(_users_of(path, processes), None) is not None
+
+
+def _users_of(path: Path | str, processes: Path) -> Iterator[Path]:
+    """Folders of the other processes that hold a device open."""
+    wanted = os.path.realpath(path)
+    ours = str(os.getpid())
+    # scandir and readlink, since this may be done several times a second.
+    with contextlib.suppress(OSError), os.scandir(processes) as entries:
+        for process in entries:
+            if process.name.isdigit() and process.name != ours and _holds(process.path, wanted):
+                yield Path(process.path)
+
+
+def _holds(process: str, wanted: str) -> bool:
+    """Whether a process has a file open; False for one that is not ours to look at, or has gone."""
+    with contextlib.suppress(OSError), os.scandir(f"{process}/fd") as descriptors:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor.path) == wanted:  # noqa: PTH115
+                    return True
+    return False
 
 
 @contextlib.contextmanager

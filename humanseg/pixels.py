@@ -38,6 +38,32 @@ def _can_halve(array: NDArray[Any], height: int, width: int) -> bool:
     return tall % 2 == 0 and wide % 2 == 0 and tall >= 2 * height and wide >= 2 * width
 
 
+def within(height: int, width: int, limit: tuple[int, int]) -> tuple[int, int]:
+    """The largest (height, width) of the same shape inside a limit of (height, width).
+
+    >>> within(1080, 1920, (480, 640))
+    (360, 640)
+    """
+    scale = min(limit[0] / height, limit[1] / width)
+    rows = min(limit[0], max(1, round(height * scale)))
+    return rows, min(limit[1], max(1, round(width * scale)))
+
+
+def letterbox(image: Image, height: int, width: int) -> Image:
+    """The whole picture at (height, width) in its own shape, in the middle of black.
+
+    (H, W, 3) uint8 in and out; the picture itself when it has that size already.
+    """
+    rows, columns = within(image.shape[0], image.shape[1], (height, width))
+    scaled = resize(image, rows, columns)
+    if (rows, columns) == (height, width):
+        return scaled
+    top, left = (height - rows) // 2, (width - columns) // 2
+    boxed = np.zeros((height, width, 3), np.uint8)
+    boxed[top : top + rows, left : left + columns] = scaled
+    return boxed
+
+
 def box_mean(array: Array, radius: int) -> Array:
     """Mean over the square window of (2 radius + 1) pixels around each pixel."""
     return cast("Array", cv2.blur(array, (2 * radius + 1, 2 * radius + 1)))

@@ -1,10 +1,16 @@
-"""Small doubles of a source, a sink and an engine, for tests of this package and of yours."""
+"""Small doubles of a source, a sink, an engine, a virtual camera and the time.
+
+For tests of this package and of yours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,3 +104,191 @@ class BrightnessEngine(Closing):
         """(N, h, w) float32: mean of the three colours over 255."""
         self.batches.append(batch.shape)
         return np.asarray(batch.mean(axis=3, dtype=np.float32) * np.float32(1 / 255))
+
+
+class FakeClock:
+    """Time that passes only when it is told to; the threads that wait on it run without delay.
+
+    Give it wherever a `clock` is asked for. While `advance` runs, each thread that waits for a
+    moment within the time let pass finds it there at once, so that hours take seconds. Meant for
+    one thread that waits at a time; `waiters` counts more.
+    """
+
+    PATIENCE = 60.0
+    """Real seconds after which a thread that should wait on the clock again is taken for stuck."""
+
+    def __init__(self, now: float = 1000.0, *, waiters: int = 1) -> None:
+        """Begin.
+
+        Args:
+            now: seconds.
+            waiters: threads that use the clock; `advance` waits until all have come to rest.
+        """
+        self._now = self._limit = now
+        self._waiters = waiters
+        self._rest = threading.Condition()
+        self._resting: dict[int, threading.Condition] = {}
+
+    def __call__(self) -> float:
+        """The time, in seconds."""
+        return self._now
+
+    def wait(self, condition: threading.Condition, seconds: float | None = None) -> None:
+        """Wait on a condition that is held: until it is notified or that time has passed."""
+        until = math.inf if seconds is None else self._now + seconds
+        with self._rest:
+            if until <= self._limit:
+                self._now = max(self._now, until)
+                return
+            self._resting[threading.get_ident()] = condition
+            self._rest.notify_all()
+        condition.wait()
+        with self._rest:
+            self._resting.pop(threading.get_ident(), None)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass in this thread alone; for a `sleep` that should cost none."""
+        self.skip(seconds)
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass without waking anyone, as when a machine stands still."""
+        with self._rest:
+            self._now += seconds
+            self._limit = max(self._limit, self._now)
+
+    def settle(self) -> None:
+        """Return when all threads have done what is due now."""
+        self.advance(0)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; returns when all threads have done what was due and wait again.
+
+        Raises:
+            TimeoutError: a thread does not come to rest.
+        """
+        conditions = self._all_at_rest()
+        with self._rest:
+            self._limit = max(self._limit, self._now + seconds)
+            self._resting.clear()
+        for condition in conditions:
+            with condition:
+                condition.notify_all()
+        self._all_at_rest()
+        with self._rest:
+            self._now = self._limit
+
+    def _all_at_rest(self) -> list[threading.Condition]:
+        with self._rest:
+            if not self._rest.wait_for(lambda: len(self._resting) >= self._waiters, self.PATIENCE):
+                raise TimeoutError("a thread does not come back to wait on the clock")
+            return list(self._resting.values())
+
+
+class RecordingCamera(Closing):
+    """A virtual camera in memory: a back-end of pyvirtualcam that keeps every frame sent to it.
+
+    Like the real ones it has one device that one program may feed. It can be unplugged, so that
+    sending and opening fail until it is plugged in again.
+
+    Attributes:
+        name: of the back-end, for `VirtualCameraSink(backend=...)`.
+        device: its only device.
+        frames: those sent: (H, W, channels) uint8 for the formats that have pixels, else flat.
+        times: when each was sent, by the clock.
+        count: frames sent in all, also those no longer kept.
+        openings: how often it was opened.
+        is_open: whether it is fed now.
+        on_send: called before each frame is taken; may raise or take its time.
+    """
+
+    CHANNELS = {"raw ": 3, "24BG": 3, "ABGR": 4}  # noqa: RUF012
+    """By pyvirtualcam's four letters."""
+
+    def __init__(
+        self,
+        name: str = "recording",
+        *,
+        keep: int | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Register with pyvirtualcam until `close`.
+
+        Args:
+            name: of the back-end.
+            keep: frames and times to keep, the newest; None for all.
+            clock: gives the times; None to keep none.
+        """
+        from pyvirtualcam.camera import BACKENDS
+
+        self.name = name
+        self.device = "memory"
+        self.frames: deque[NDArray[np.uint8]] = deque(maxlen=keep)
+        self.times: deque[float] = deque(maxlen=keep)
+        self.count = self.openings = 0
+        self.is_open = False
+        self.on_send: Callable[[], None] | None = None
+        self._clock = clock
+        self._is_plugged_in = True
+        self._shape: tuple[int, ...] = (-1,)
+        self._backends = BACKENDS
+        self._backends[name] = self._open
+
+    def unplug(self) -> None:
+        """Have sending and opening fail."""
+        self._is_plugged_in = False
+
+    def plug_in(self) -> None:
+        """Have it work again."""
+        self._is_plugged_in = True
+
+    def close(self) -> None:
+        """Take it out of pyvirtualcam's back-ends."""
+        self._backends.pop(self.name, None)
+
+    def _open(
+        self, *, width: int, height: int, fps: float, fourcc: int, device: str | None
+    ) -> _OpenedCamera:
+        if not self._is_plugged_in or device not in (None, self.device):
+            raise RuntimeError(f"Device {device or self.device} does not exist.")
+        if self.is_open:
+            raise RuntimeError(f"Device {self.device} is already in use.")
+        letters = fourcc.to_bytes(4, "little").decode("ascii")
+        channels = self.CHANNELS.get(letters)
+        self._shape = (height, width, channels) if channels else (-1,)
+        self.is_open = True
+        self.openings += 1
+        return _OpenedCamera(self)
+
+    def take(self, frame: NDArray[np.uint8]) -> None:
+        """Keep a frame that is sent.
+
+        Raises:
+            RuntimeError: it is unplugged.
+        """
+        if self.on_send is not None:
+            self.on_send()
+        if not self._is_plugged_in:
+            raise RuntimeError("No such device")
+        self.frames.append(frame.reshape(self._shape).copy())
+        if self._clock is not None:
+            self.times.append(self._clock())
+        self.count += 1
+
+
+class _OpenedCamera:
+    """What pyvirtualcam's `Camera` holds while a recording camera is open."""
+
+    def __init__(self, recording: RecordingCamera) -> None:
+        self._recording = recording
+
+    def send(self, frame: NDArray[np.uint8]) -> None:
+        self._recording.take(frame)
+
+    def close(self) -> None:
+        self._recording.is_open = False
+
+    def device(self) -> str:
+        return self._recording.device
+
+    def native_fourcc(self) -> Any:
+        return None

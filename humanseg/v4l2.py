@@ -31,7 +31,12 @@ _SIZE = struct.Struct("=9I8x")
 _INTERVAL = struct.Struct("=11I8x")
 _BUFFERS = struct.Struct("=III8x")
 
-_READ, _READ_WRITE = 2, 3
+_SUBSCRIPTION = struct.Struct("=III20x")
+# Aligned as this processor does: type, 64 bytes for the event's own use, pending, sequence,
+# seconds and nanoseconds, number, reserved.
+_EVENT = struct.Struct("@I q56x II ll I32x 0q")
+
+_WRITE, _READ, _READ_WRITE = 1, 2, 3
 _BUFFER_CAPTURE, _BUFFER_CAPTURE_MPLANE = 1, 9
 _MEMORY_MMAP = 1
 _DISCRETE = 1
@@ -63,6 +68,10 @@ ENUM_FMT = _number(_READ_WRITE, 2, _FORMAT.size)
 REQBUFS = _number(_READ_WRITE, 8, _BUFFERS.size)
 ENUM_FRAMESIZES = _number(_READ_WRITE, 74, _SIZE.size)
 ENUM_FRAMEINTERVALS = _number(_READ_WRITE, 75, _INTERVAL.size)
+DQEVENT = _number(_READ, 89, _EVENT.size)
+SUBSCRIBE_EVENT = _number(_WRITE, 90, _SUBSCRIPTION.size)
+
+_SEND_INITIAL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,32 @@ def is_busy(device: int, able: Capability, ioctl: Ioctl = system_ioctl) -> bool:
     except OSError as error:
         return error.errno == errno.EBUSY
     return False
+
+
+def subscribe(device: int, event: int, ioctl: Ioctl = system_ioctl) -> None:
+    """Have an open device tell of an event, and first of its state now.
+
+    Raises:
+        OSError: the device knows no such event (EINVAL, ENOTTY), or it is gone (ENODEV).
+    """
+    ioctl(device, SUBSCRIBE_EVENT, bytearray(_SUBSCRIPTION.pack(event, 0, _SEND_INITIAL)))
+
+
+def next_event(device: int, ioctl: Ioctl = system_ioctl) -> tuple[int, int] | None:
+    """Type of the next event, and the first 32 bits it carries; None when there is no more.
+
+    Raises:
+        OSError: the device is gone (ENODEV), or waits since it was not opened with O_NONBLOCK.
+    """
+    data = bytearray(_EVENT.size)
+    try:
+        ioctl(device, DQEVENT, data)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EAGAIN):
+            return None
+        raise
+    kind, carried, *_ = _EVENT.unpack(data)
+    return kind, carried & 0xFFFF_FFFF
 
 
 def _formats(device: int, able: Capability, ioctl: Ioctl) -> Iterator[int]:
