@@ -10,12 +10,36 @@ import humanseg
 PACKAGE = Path(humanseg.__file__).parent
 
 LAYERS = [
-    {"errors", "sizes", "threads", "channel", "closing", "stopwatch", "usage", "lease", "v4l2"},
+    {
+        "errors",
+        "sizes",
+        "threads",
+        "channel",
+        "clock",
+        "closing",
+        "stopwatch",
+        "usage",
+        "lease",
+        "v4l2",
+        "sinks.pace",
+    },
     {"frames", "rle", "looks", "file_cache", "control_endpoint", "crew", "effort", "live_status"},
     {"protocols", "pixels", "metrics", "commands", "media.av_gate", "media.color"},
-    {"devices", "media.opencv_log", "sources.camera_format", "sources.camera_pictures"},
     {
+        "devices",
+        "media.opencv_log",
+        "sources.camera_format",
+        "sources.camera_pictures",
+        "sinks.camera_pixels",
+        "sinks.cards",
+        "sinks.display",
+        "sinks.tee",
+    },
+    {
+        "demand",
         "sources.camera_faults",
+        "sinks.camera_faults",
+        "sinks.preview",
         "guided_filter",
         "foreground",
         "models.blocks",
@@ -23,6 +47,7 @@ LAYERS = [
         "testing",
     },
     {
+        "sinks.camera_device",
         "refine",
         "people",
         "framing",
@@ -42,6 +67,7 @@ LAYERS = [
         "sources.newest",
         "sources.stream",
         "sinks.target",
+        "sinks.virtual_camera",
     },
     {"sinks.images", "overlays", "sources.playback", "models.efficient_decoders"},
     {
