@@ -87,6 +87,7 @@ class Config:
         weight_decay: of AdamW.
         average_decay: of the moving average of the weights, for each step.
         clip_norm: of the gradient.
+        boundary: by how much more the cross-entropy of a pixel on an outline counts; 0 is plain.
         seed: of everything random.
         start_from: name of weights to start from, in the folder given on the command line; empty
             starts from random numbers.
@@ -107,6 +108,7 @@ class Config:
     weight_decay: float = 1e-4
     average_decay: float = 0.998
     clip_norm: float = 5.0
+    boundary: float = 0.0
     seed: int = 1
     start_from: str = ""
     encoder: str = ""

@@ -139,7 +139,7 @@ def train(
             moment = schedule.at(step)
             for group in optimizer.param_groups:
                 group["lr"] = moment.learning_rate
-            loss = _step(network, optimizer, batch, config.clip_norm)
+            loss = _step(network, optimizer, batch, config)
             if not math.isfinite(loss):
                 raise TrainingStopped(
                     f"the loss of step {step} is {loss}",
@@ -180,18 +180,21 @@ def train(
 
 
 def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, clip_norm: float
+    network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: Config
 ) -> float:
     network.train()
     images = torch.from_numpy(batch.images).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         logits = network(images)
     losses = segmentation_loss(
-        logits.float(), torch.from_numpy(batch.masks), torch.from_numpy(batch.weights)
+        logits.float(),
+        torch.from_numpy(batch.masks),
+        torch.from_numpy(batch.weights),
+        boundary=config.boundary,
     )
     optimizer.zero_grad(set_to_none=True)
     losses["total"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+    nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
     optimizer.step()
     return losses["total"].item()
 

@@ -8,6 +8,9 @@ from torch import Tensor
 DICE_SMOOTHING = 1.0
 """Pixels added to both terms of Dice: keeps empty pictures finite and their false people costly."""
 
+BOUNDARY_REACH = 2
+"""Pixels on either side of an outline that `boundary` weighs more."""
+
 
 def weighted_bce(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
     """Binary cross-entropy, mean over the pixels that count; all (N, 1, h, w), masks 0..1."""
@@ -30,14 +33,29 @@ def soft_dice(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
     return (1 - (2 * overlap + DICE_SMOOTHING) / (total + DICE_SMOOTHING)).mean()
 
 
-def segmentation_loss(logits: Tensor, masks: Tensor, weights: Tensor) -> dict[str, Tensor]:
+def boundary_band(masks: Tensor) -> Tensor:
+    """How near the outline of the people each pixel lies, 0..1; (N, 1, h, w) like the masks.
+
+    1 where white and black masks meet within BOUNDARY_REACH pixels, 0 where the mask is flat.
+    """
+    window, reach = 2 * BOUNDARY_REACH + 1, BOUNDARY_REACH
+    highest = torch.nn.functional.max_pool2d(masks, window, 1, reach)
+    lowest = -torch.nn.functional.max_pool2d(-masks, window, 1, reach)
+    return highest - lowest
+
+
+def segmentation_loss(
+    logits: Tensor, masks: Tensor, weights: Tensor, *, boundary: float = 0.0
+) -> dict[str, Tensor]:
     """The terms by name, and their sum as "total".
 
     Args:
         logits: (N, 1, h, w) float32.
         masks: (N, 1, h, w), 0..1.
         weights: (N, 1, h, w), 0 or more; 0 leaves a pixel out.
+        boundary: by how much more the cross-entropy of a pixel on an outline counts.
     """
-    bce = weighted_bce(logits, masks, weights)
+    near = weights * (1 + boundary * boundary_band(masks)) if boundary else weights
+    bce = weighted_bce(logits, masks, near)
     dice = soft_dice(logits, masks, weights)
     return {"bce": bce, "dice": dice, "total": bce + dice}
