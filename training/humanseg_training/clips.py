@@ -139,7 +139,8 @@ def _camera(still: Still, pose: Callable[[float], tuple[float, float, float, flo
     def scene(time: float) -> Shot:
         right, down, zoom, roll = pose(time)
         height, width = still.alpha.shape
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), roll, ZOOM * zoom)
+        middle = (width / 2, height / 2)
+        matrix = np.asarray(cv2.getRotationMatrix2D(middle, roll, ZOOM * zoom), np.float64)
         matrix[:, 2] += (right * width, down * width)
         return Shot(_warp(still.pixels, matrix), _warp(still.alpha, matrix))
 
@@ -211,7 +212,7 @@ def _exposed(time: float, layer: Callable[[float], Layer]) -> Layer:
 
 
 def _bytes(colour: Floats) -> Image:
-    return np.clip(colour + np.float32(0.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colour + np.float32(0.5), 0, 255), np.uint8)
 
 
 KINDS: Mapping[str, Callable[[Still], Scene]] = {

@@ -85,7 +85,8 @@ def cut_out(pixels: Image, alpha: Alpha) -> Layer:
 def layer_of(premultiplied: Floats) -> Layer:
     """The layer of (H, W, 4) premultiplied values."""
     alpha = np.clip(premultiplied[..., 3] / 255, 0, 1).astype(np.float32)
-    return Layer(premultiplied[..., :3] / np.maximum(alpha, SMALLEST_SHARE)[..., None], alpha)
+    colour = premultiplied[..., :3] / np.maximum(alpha, np.float32(SMALLEST_SHARE))[..., None]
+    return Layer(np.asarray(colour, np.float32), alpha)
 
 
 class Head:
@@ -120,15 +121,14 @@ class Head:
         down = -x * np.sin(angle) + y * np.cos(angle)
         near = np.exp(-((across / (0.45 * self._length)) ** 2))
         shift = self._length * (self.SWAY * 0.5 * swing + self.TURN * turn * near) * self._share
-        return layer_of(
-            cv2.remap(
-                self._premultiplied,
-                (across - shift + self._centre).astype(np.float32),
-                (down + self._neck).astype(np.float32),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        moved = cv2.remap(
+            self._premultiplied,
+            (across - shift + self._centre).astype(np.float32),
+            (down + self._neck).astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        return layer_of(np.asarray(moved, np.float32))
 
 
 class Hand:
@@ -151,7 +151,8 @@ class Hand:
         lean = 3.0 * -self._side
         matrix = cv2.getRotationMatrix2D(self._elbow, lean + self.SWING * math.sin(phase), 1.0)
         size = (self._premultiplied.shape[1], self._premultiplied.shape[0])
-        return layer_of(cv2.warpAffine(self._premultiplied, matrix, size, flags=cv2.INTER_LINEAR))
+        moved = cv2.warpAffine(self._premultiplied, matrix, size, flags=cv2.INTER_LINEAR)
+        return layer_of(np.asarray(moved, np.float32))
 
     def reach(self) -> tuple[slice, slice]:
         """Rows and columns that the hand passes through, with a margin."""
@@ -171,7 +172,7 @@ def skin_of(pixels: Image, alpha: Alpha) -> Floats:
     if len(found) < 0.01 * alpha.size:
         return np.array(SKIN, np.float32)
     lit = found[np.argsort(found.sum(axis=1), kind="stable")]
-    return lit[len(lit) // 2 : 9 * len(lit) // 10].mean(axis=0).astype(np.float32)
+    return np.asarray(lit[len(lit) // 2 : 9 * len(lit) // 10].mean(axis=0), np.float32)
 
 
 def _draw_arm(height: int, width: int, elbow: tuple[float, float], skin: Floats) -> Floats:
@@ -194,7 +195,7 @@ def _draw_arm(height: int, width: int, elbow: tuple[float, float], skin: Floats)
         tip = (palm[0] + scale * length * math.sin(turn), palm[1] - scale * length * math.cos(turn))
         ends = np.rint([palm, tip]).astype(int)
         cv2.line(canvas, tuple(ends[0]), tuple(ends[1]), 255, max(1, round(0.027 * scale)))
-    alpha = resize(canvas, height, width).astype(np.float32) / 255
+    alpha = resize(canvas, height, width).astype(np.float32) / np.float32(255)
     inner = np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 5), np.float32)
     light = 0.80 + 0.32 * np.minimum(resize(inner, height, width) / (0.022 * scale), 1)
     rising = np.linspace(1.06, 0.92, width, dtype=np.float32)

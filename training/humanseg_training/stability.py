@@ -13,7 +13,6 @@ from humanseg.pixels import resize
 from humanseg_training.clips import Shot
 
 if TYPE_CHECKING:
-
     from humanseg.frames import Alpha
 
 LONGER_SIDE = 640
