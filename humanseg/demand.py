@@ -81,6 +81,7 @@ class ClientUsage(Closing):
         self._clock = clock
         self._descriptor: int | None = None
         self._event = 0
+        self._renew_at = 0.0
         # Until the driver has said something, a call must not stay dark.
         self._is_wanted = True
         self._renew()

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from humanseg.closing import Closing
@@ -262,7 +263,7 @@ def _descriptor_of(path: str, before: set[int]) -> int | None:
             continue
         with contextlib.suppress(OSError):
             mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
-            is_device = os.path.samestat(os.fstat(descriptor), os.stat(path))
+            is_device = os.path.samestat(os.fstat(descriptor), Path(path).stat())
             if mode == os.O_WRONLY and is_device:
                 return descriptor
     return None

@@ -25,7 +25,8 @@ def check_display() -> None:
     if not toolkit:
         raise SinkError(
             "there can be no preview: this OpenCV has no windows",
-            hint="pip uninstall opencv-python-headless; pip install --force-reinstall opencv-python",
+            hint="pip uninstall opencv-python-headless; "
+            "pip install --force-reinstall opencv-python",
         )
     if sys.platform != "linux":
         return
