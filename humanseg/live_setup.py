@@ -13,7 +13,7 @@ import cv2
 
 from humanseg.control import Controls
 from humanseg.control_socket import ControlServer
-from humanseg.demand import AlwaysWanted, ClientUsage, Demand
+from humanseg.demand import AlwaysWanted, Demand, open_demand
 from humanseg.dressing import Dresser
 from humanseg.effort import FAST, Effort
 from humanseg.errors import HumansegError, SettingsError
@@ -169,7 +169,7 @@ def _open_outputs(
 def _open_demand(settings: LiveSettings, outputs: Outputs) -> Demand:
     if settings.always_on or outputs.camera is None:
         return AlwaysWanted()
-    return ClientUsage(outputs.camera.device)
+    return open_demand(outputs.camera.device)
 
 
 def _connect(
