@@ -1,6 +1,7 @@
-"""Small doubles of a source, a sink, an engine, a virtual camera and the time.
+"""Doubles of a source, a sink, an engine, a virtual camera and the time; masks compared.
 
-For tests of this package and of yours.
+For tests of this package and of yours. The fixture `assert_masks_close` of `pytest_plugin.py`
+compares with masks in files.
 """
 
 from __future__ import annotations
@@ -16,11 +17,55 @@ import numpy as np
 
 from humanseg.closing import Closing
 from humanseg.frames import Frame, StreamInfo
+from humanseg.metrics import iou
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from humanseg.frames import Image
+
+MIN_IOU = 0.98
+MAX_DIFFERENCE = 0.01
+"""Two engines, or two precisions, agree within these; other weights do not."""
+
+
+def assert_masks_close(
+    found: NDArray[Any],
+    expected: NDArray[Any],
+    *,
+    min_iou: float = MIN_IOU,
+    max_difference: float = MAX_DIFFERENCE,
+) -> None:
+    """Fail unless two masks are nearly the same.
+
+    Args:
+        found: (H, W), as floats 0..1 or as bytes 0..255.
+        expected: the same.
+        min_iou: least overlap at half, 0..1; two empty masks overlap by 1.
+        max_difference: most mean absolute difference, 0..1.
+
+    Raises:
+        AssertionError: they are farther apart, or of different sizes.
+        TypeError: neither floats nor bytes.
+    """
+    one, other = _as_alpha(found), _as_alpha(expected)
+    if one.shape != other.shape:
+        raise AssertionError(f"a mask of {one.shape}, expected {other.shape}")
+    overlap = iou(one > 0.5, other > 0.5)
+    if overlap < min_iou:
+        raise AssertionError(f"IoU {overlap:.4f} is below {min_iou:g}")
+    apart = float(np.abs(one - other).mean())
+    if apart > max_difference:
+        raise AssertionError(f"masks differ by {apart:.4f}, more than {max_difference:g}")
+
+
+def _as_alpha(mask: NDArray[Any]) -> NDArray[np.float32]:
+    """(H, W) float32, 0..1."""
+    if mask.dtype == np.uint8:
+        return np.asarray(mask.astype(np.float32) / 255)
+    if not np.issubdtype(mask.dtype, np.floating):
+        raise TypeError(f"a mask of {mask.dtype}; give floats 0..1, or bytes 0..255")
+    return mask.astype(np.float32)
 
 
 class ListSource(Closing):

@@ -12,6 +12,7 @@ import typer
 import humanseg
 from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
+from humanseg_cli.compare import compare
 from humanseg_cli.devices import devices
 from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
@@ -19,6 +20,7 @@ from humanseg_cli.fit_ensemble import fit_ensemble
 from humanseg_cli.image import image
 from humanseg_cli.live import live
 from humanseg_cli.models import models
+from humanseg_cli.snapshot import snapshot
 from humanseg_cli.train import train
 from humanseg_cli.video import video
 
@@ -31,6 +33,7 @@ app = typer.Typer(
 COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Files": (video, image),
     "Live": (live, devices),
+    "Checking": (snapshot, compare),
     "This machine": (models, doctor, bench),
     "Training": (train, fit_ensemble, evaluate),
 }

@@ -137,6 +137,14 @@ def show(drawn: Table) -> None:
     Console(highlight=False).print(drawn)
 
 
+def say(line: str, *, style: str = "") -> None:
+    """Print a line to stdout, unbroken, so that a path in it can be copied."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(highlight=False).print(Text(line, style=style), soft_wrap=True)
+
+
 def fields(done: Summary) -> dict[str, object]:
     """A summary as JSON takes it."""
     return {

@@ -47,7 +47,8 @@ def test_main_help_names_every_command() -> None:
     stdout = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {name} " in stdout for name in NAMES)
     files, live, machine = ["video", "image"], ["live", "devices"], ["models", "doctor", "bench"]
-    expected = [*files, *live, *machine, "train", "fit-ensemble", "evaluate"]
+    checking = ["snapshot", "compare"]
+    expected = [*files, *live, *checking, *machine, "train", "fit-ensemble", "evaluate"]
     assert expected == NAMES
 
 
