@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from humanseg.errors import TrainingDataError
 from humanseg.metrics import boundary_f, dice, temporal_error
-from humanseg.pixels import resize
-from humanseg_training.clips import Shot
+from humanseg.pixels import resize, within
+from humanseg.sources.images import read_image
+from humanseg.sources.video_file import VideoFileSource
+from humanseg_training.clips import KINDS, Shot, Still, make_clip
+from humanseg_training.config import DataSet
+from humanseg_training.data import list_pairs, read_pair
 
 if TYPE_CHECKING:
-    from humanseg.frames import Alpha
+    from pathlib import Path
+
+    from humanseg.frames import Alpha, Image
 
 LONGER_SIDE = 640
-"""Of the clips made from stills, in pixels."""
+"""Of the clips, in pixels."""
 
 SCORED_SIDE = 320
 """Longer side at which contours are compared, with the tolerance of `metrics.boundary_f`."""
 
-BATCH = 4
+SAMPLE = "sample"
+"""Kind of the clip that is filmed, not made from a still."""
 
-SAMPLE_KIND = "sample"
+SAMPLE_BEGIN = 66
+"""First frame of the stretch of the sample that is scored: leaning back, then out of the frame."""
 
-TREATMENTS = ("single", "smoothed", "look-ahead", "gated")
-"""Each mask for itself; as in a live picture; as in a file; and with the motion gate, too."""
+STILLS = DataSet(images="mil/valid", masks="mil/valid_mask")
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Scores of one treatment on one clip, or means over several.
+    """Scores of one treatment of the masks on one clip, or means over several.
 
     Attributes:
         dice: mean over the frames, at threshold 0.5.
@@ -48,13 +56,74 @@ class Figures:
     inferred: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClipScore:
-    """Figures of one clip, by treatment."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """Frames with their truth, and the kind of motion in them."""
 
     name: str
     kind: str
-    figures: Mapping[str, Figures]
+    shots: Sequence[Shot]
+
+
+def made_clip(root: Path, number: int, *, frames: int = 40) -> Clip:
+    """The clip of a number: kinds of motion take turns, and every clip has a still of its own.
+
+    Args:
+        root: folder of all training data.
+        number: 0, 1, 2 ...
+        frames: length of the clip.
+
+    Raises:
+        TrainingDataError: the pictures are missing or unreadable.
+    """
+    pairs = list_pairs(root, STILLS)
+    # A step that shares no divisor with their number visits all of them before it repeats one.
+    pair = pairs[(number * _coprime(len(pairs))) % len(pairs)]
+    image, mask = read_pair(pair)
+    scale = LONGER_SIDE / max(mask.shape)
+    size = (round(mask.shape[0] * scale), round(mask.shape[1] * scale))
+    alpha = resize(mask.astype(np.float32), *size) / np.float32(255)
+    pixels = np.ascontiguousarray(resize(image, *size)[..., ::-1])
+    kind = list(KINDS)[number % len(KINDS)]
+    still = Still(pair.image.stem, pixels, alpha)
+    return Clip(pair.image.stem, kind, list(make_clip(still, kind, frames=frames, seed=number)))
+
+
+def _coprime(count: int) -> int:
+    step = max(1, round(0.382 * count))
+    while np.gcd(step, count) != 1:
+        step += 1
+    return step
+
+
+def sample_clip(folder: Path, *, frames: int = 40) -> Clip:
+    """A stretch of the project's own sample with its exact alpha.
+
+    Args:
+        folder: with walk.mp4 and alpha/walk.mkv.
+        frames: length of the clip.
+
+    Raises:
+        SourceError: one of them is missing or unreadable.
+    """
+    wanted = range(SAMPLE_BEGIN, SAMPLE_BEGIN + frames)
+    truths: dict[int, Alpha] = {}
+    with VideoFileSource(folder / "alpha" / "walk.mkv") as source:
+        for frame in source:
+            if frame.index in wanted:
+                truth = _shrunk(frame.pixels[..., 0])
+                truths[frame.index] = truth.astype(np.float32) / np.float32(255)
+    with VideoFileSource(folder / "walk.mp4") as source:
+        shots = [
+            Shot(_shrunk(frame.pixels), truths[frame.index])
+            for frame in source
+            if frame.index in wanted
+        ]
+    return Clip("walk", SAMPLE, shots)
+
+
+def _shrunk(array: Image) -> Image:
+    return resize(array, *within(*array.shape[:2], (LONGER_SIDE, LONGER_SIDE)))
 
 
 class Tally:
@@ -71,9 +140,9 @@ class Tally:
         """Score the alpha (H, W) of the next frame."""
         truth = shot.truth
         self._dice.append(dice(alpha > 0.5, truth > 0.5))
-        self._boundary.append(_contours_agree(alpha, truth, SCORED_SIDE / max(truth.shape)))
+        scale = SCORED_SIDE / max(truth.shape)
+        self._boundary.append(_contours_agree(alpha, truth, scale))
         if shot.fast is not None:
-            scale = SCORED_SIDE / max(truth.shape)
             self._fast.append(_contours_agree(alpha[shot.fast], truth[shot.fast], scale))
         if self._last is not None:
             self._steps.append(temporal_error(self._last[0], alpha, self._last[1], truth))
