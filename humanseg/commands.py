@@ -23,6 +23,7 @@ from humanseg.looks import (
     check_choice,
     check_file,
     display_name,
+    is_file,
     is_path,
     suggest,
 )
@@ -89,6 +90,8 @@ def parse(line: str) -> tuple[Command, str]:
 def from_folder(line: str, folder: Path) -> str:
     """A line that means the same in another folder: its relative path is made absolute.
 
+    What a camera is called may be a name as well; it is a path where there is such a file.
+
     >>> from_folder("background blur", Path("/films"))
     'background blur'
     """
@@ -98,6 +101,8 @@ def from_folder(line: str, folder: Path) -> str:
     if name == "background" and words and words.casefold() not in (*TURNS, BLUR):
         return f"{first} {absolute_background(words, folder)}"
     if name == "overlay" and words and words.casefold() != "off":
+        return f"{first} {absolute_path(words, folder)}"
+    if name == "camera" and words and is_file(absolute_path(words, folder)):
         return f"{first} {absolute_path(words, folder)}"
     return line
 
@@ -296,7 +301,10 @@ COMMANDS: Mapping[str, Command] = {
         _switch("auto-frame", "auto_frame", "on|off|toggle", "Follow people with the crop."),
         _switch("statistics", "statistics", "on|off|toggle", "Show figures in the preview."),
         Command("preset", "fast|balanced|best", "Which networks."),
-        Command("profile", "NAME", "Take a profile of the config file."),
+        Command("camera", "NUMBER|PATH|NAME|ADDRESS", "Which camera is read."),
+        Command("virtual-camera", "DEVICE|none", "Where the pictures go."),
+        Command("profile", "NAME|none", "Take a profile of the config file."),
+        Command("save", "NAME", "Write the look into a profile."),
         Command("reload", "", "Read the config file again."),
         Command("status", "", "Tell how it runs."),
         Command("quit", "", "End humanseg live."),

@@ -1,4 +1,4 @@
-"""The config file of `humanseg live`: reading it, and the order in which settings hold.
+"""Reading the config file of `humanseg live`, and the order in which settings hold.
 
 The command line goes over a profile, a profile over the rest of the file, the file over the
 defaults.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from humanseg.errors import SettingsError
 from humanseg.live_settings import DEFAULTS, KEYS, LiveSettings, from_folder
+from humanseg.looks import is_file, is_path
+from humanseg.toml_lines import find_line
 
 PROFILES = "profiles"
 
 COMMAND_LINE = "command line"
 DEFAULT = "default"
+
+FILE_KEYS = ("background", "overlay")
+"""What may name a file that must be there."""
 
 PERCENT_KEYS = ("max_cpu",)
 """What the file has in percent and the settings have in ones."""
@@ -77,8 +82,23 @@ def resolve(
             profile.
     """
     settings = explain(command_line, profile, path=path)
+    for key in FILE_KEYS:
+        _check_named_file(key, settings[key])
     values: dict[str, Any] = {key: setting.value for key, setting in settings.items()}
     return LiveSettings(**values)
+
+
+def _check_named_file(key: str, setting: Setting) -> None:
+    """Name the config file's line for a file that is not there."""
+    is_named = isinstance(setting.value, str) and (key != "background" or is_path(setting.value))
+    if setting.origin in (DEFAULT, COMMAND_LINE) or not is_named:
+        return
+    if not is_file(str(setting.value)):
+        raise SettingsError(
+            f"{key}: there is no file '{setting.value}'",
+            subject=setting.origin,
+            hint="a relative path starts from the config file's folder",
+        )
 
 
 def explain(
@@ -89,7 +109,7 @@ def explain(
     settings = {key: Setting(value, DEFAULT) for key, value in DEFAULTS.items()}
     settings |= config.settings
     if profile is not None:
-        settings |= _find_profile(config, profile)
+        settings |= find_profile(config, profile)
     given = {key: value for key, value in command_line.items() if value is not None}
     return settings | _layer(_checked(given), Path.cwd(), dict.fromkeys(KEYS, COMMAND_LINE))
 
@@ -103,15 +123,12 @@ def read_config(path: Path | None = None) -> Config:
     Raises:
         SettingsError: names the file and, where it can be found, the line.
     """
-    own = default_path()
-    if path is None and not own.exists():
-        return Config(own, {}, {})
-    path = path or own
-    text = _read_text(path)
-    table = _parse(text, path)
+    text = read_text(path or default_path(), must_exist=path is not None)
+    path = path or default_path()
+    table = parse(text, path)
     profiles = table.pop(PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
-        raise _fault(path, _find_line(text, (), PROFILES), f"'{PROFILES}' is no table of tables")
+        raise fault(path, find_line(text, (PROFILES,)), f"'{PROFILES}' is no table of tables")
     return Config(
         path,
         _read_table(path, text, (), table),
@@ -122,23 +139,35 @@ def read_config(path: Path | None = None) -> Config:
     )
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path, *, must_exist: bool) -> str:
+    """The text of a config file; nothing where there is none and none must be.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
         # Editors on Windows begin a file with a mark that TOML does not know.
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
+        if not must_exist:
+            return ""
         raise SettingsError(
             "there is no such config file",
             subject=path,
             hint="make one with 'humanseg config init'",
         ) from error
     except UnicodeDecodeError as error:
-        raise _fault(path, None, "is not text in UTF-8") from error
+        raise fault(path, None, "is not text in UTF-8") from error
     except OSError as error:
-        raise _fault(path, None, f"cannot be read: {error.strerror or error}") from error
+        raise fault(path, None, f"cannot be read: {error.strerror or error}") from error
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def parse(text: str, path: Path) -> dict[str, Any]:
+    """What a config file says, unchecked.
+
+    Raises:
+        SettingsError: it is not TOML; names the file and the line.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -146,12 +175,15 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
         what = str(error)[: found.start()] if found else str(error)
         at_end = len(text.splitlines()) or 1
         line = int(found[1]) if found and found[1] else at_end
-        raise _fault(path, line, f"is not TOML: {what}") from error
+        raise fault(path, line, f"is not TOML: {what}") from error
     except RecursionError as error:
-        raise _fault(path, None, "is not TOML that can be read: too many brackets") from error
+        raise fault(path, None, "is not TOML that can be read: too many brackets") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise fault(path, None, f"is not TOML that can be read: {error}") from error
 
 
-def _fault(path: Path, line: int | None, what: str, hint: str | None = None) -> SettingsError:
+def fault(path: Path, line: int | None, what: str, hint: str | None = None) -> SettingsError:
+    """An error that names the file, and the line if there is one."""
     subject = f"{path}:{line}" if line is not None else path
     return SettingsError(what, subject=subject, hint=hint)
 
@@ -160,13 +192,14 @@ def _read_table(
     path: Path, text: str, table: tuple[str, ...], content: Mapping[str, object]
 ) -> dict[str, Setting]:
     """The settings of the file's top or of one profile."""
-    lines = {key: _find_line(text, table, key) for key in content}
+    lines = {key: find_line(text, (*table, key)) for key in content}
     values: dict[str, object] = {}
     for key, value in content.items():
         try:
-            values |= _checked({key: _in_ones(key, value)})
+            known = KEYS if table else (*KEYS, PROFILES)
+            values |= _checked({key: _in_ones(key, value)}, known)
         except SettingsError as error:
-            raise _fault(path, lines[key], error.what, error.hint) from error
+            raise fault(path, lines[key], error.what, error.hint) from error
     profile = f", profile {table[-1]}" if table else ""
     origins = {
         key: f"{path}:{line}{profile}" if line is not None else f"{path}{profile}"
@@ -183,12 +216,13 @@ def _in_ones(key: str, value: object) -> object:
     return value / 100
 
 
-def _checked(given: Mapping[str, object]) -> dict[str, object]:
+def _checked(given: Mapping[str, object], known: Collection[str] = KEYS) -> dict[str, object]:
+    """Values as LiveSettings has them; `known` are the keys to suggest."""
     values = {}
     for key, value in given.items():
         if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(KEYS)}"
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(known)}"
             raise SettingsError(f"there is no setting '{key}'", hint=hint)
         try:
             values[key] = KEYS[key].read(value)
@@ -209,7 +243,12 @@ def _layer(
     }
 
 
-def _find_profile(config: Config, name: str) -> Mapping[str, Setting]:
+def find_profile(config: Config, name: str) -> Mapping[str, Setting]:
+    """The settings of a profile.
+
+    Raises:
+        SettingsError: there is none of this name; names the nearest one.
+    """
     if name in config.profiles:
         return config.profiles[name]
     near = difflib.get_close_matches(name, config.profiles, n=1)
@@ -220,72 +259,3 @@ def _find_profile(config: Config, name: str) -> Mapping[str, Setting]:
     else:
         hint = f"write a table [{PROFILES}.{name}]"
     raise SettingsError(f"there is no profile '{name}'", subject=config.path, hint=hint)
-
-
-def _find_line(text: str, table: tuple[str, ...], key: str) -> int | None:
-    """The line of a key in a TOML text, from 1; None where it is written in an unusual way."""
-    here: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        if header:
-            here = _parts(header[1])
-            if here == (*table, key):
-                return number
-            continue
-        assigned = re.match(r"\s*([^=#]+?)\s*=", line)
-        # A dotted key before the equals sign goes on from the table's name.
-        if assigned and (*here, *_parts(assigned[1]))[: len(table) + 1] == (*table, key):
-            return number
-    return None
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in name.split("."))
-
-
-def template() -> str:
-    """A config file with every key, its meaning and an example, all of them commented out."""
-    lines = [
-        "# Settings of humanseg live. Remove the # before a line to set it.",
-        "# The command line goes over a profile, and a profile over what stands outside of it.",
-        "# Relative paths of pictures start from this file's folder.",
-        "",
-    ]
-    for name, key in KEYS.items():
-        lines += [f"# {key.about}", f"#{name} = {key.example}", ""]
-    lines += [
-        "# Profiles are chosen by 'humanseg live --profile call', or 'humanseg ctl profile call'",
-        "# while it runs, and may hold any of the keys above.",
-        f"#[{PROFILES}.call]",
-        '#background = "blur:0.8"',
-        "#mirror = true",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def write_template(path: Path | None = None, *, overwrite: bool = False) -> Path:
-    """Write the template.
-
-    Args:
-        path: to write; None for the user's own config file.
-        overwrite: replace a file that is there.
-
-    Returns:
-        Where it was written.
-
-    Raises:
-        SettingsError: the file exists, or cannot be written.
-    """
-    path = path or default_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w" if overwrite else "x", encoding="utf-8") as written:
-            written.write(template())
-    except FileExistsError as error:
-        raise SettingsError(
-            "exists already", subject=path, hint="replace it with --force"
-        ) from error
-    except OSError as error:
-        raise _fault(path, None, f"cannot be written: {error.strerror or error}") from error
-    return path

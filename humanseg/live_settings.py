@@ -26,9 +26,13 @@ from humanseg.looks import (
     absolute_path,
     blur_strength,
     check_choice,
+    is_file,
 )
 
 DEFAULT_PRESET = "balanced"
+
+NO_OVERLAY = "off"
+"""What the file has for no overlay, where one is set further out."""
 
 Read = Callable[[object], object]
 
@@ -157,7 +161,12 @@ def _read_choice(value: object, *, choices: Sequence[str]) -> str:
     return text
 
 
-def _read_camera(value: object) -> int | str:
+def read_camera(value: object) -> int | str:
+    """The camera that a number or a text means.
+
+    Raises:
+        SettingsError: it is neither.
+    """
     allowed = 'a number, or "/dev/video0", a name, an address or a file in quotes'
     if isinstance(value, int):
         return _read_whole(value, low=0, high=255)
@@ -190,6 +199,11 @@ def _read_background(value: object) -> str:
     return text
 
 
+def _read_overlay(value: object) -> str | None:
+    text = _read_text(value, allowed='the path of a picture with transparency, or "off"')
+    return None if text == NO_OVERLAY else text
+
+
 def _read_backgrounds(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise _wrong(value, 'a list, as ["blur", "beach.jpg"]')
@@ -206,7 +220,7 @@ def _chosen(choices: Sequence[str]) -> Read:
 
 
 KEYS: Mapping[str, Key] = {
-    "camera": Key(_read_camera, "0", "Number, path, name or address of the camera."),
+    "camera": Key(read_camera, "0", "Number, path, name or address of the camera."),
     "size": Key(_read_size, '"1280x720"', "Of the camera's pictures; its own by default."),
     "fps": Key(
         partial(_read_number, low=1, high=240), "30", "Frames a second; the camera's by default."
@@ -228,7 +242,7 @@ KEYS: Mapping[str, Key] = {
     "feather": Key(_ranged("feather"), "0", "Softens people's edges, in pixels."),
     "grow": Key(_ranged("grow"), "0", "Widens people, in pixels; negative narrows."),
     "overlay": Key(
-        partial(_read_text, allowed="the path of a picture with transparency"),
+        _read_overlay,
         '"logo.png"',
         "A picture with transparency on top.",
     ),
@@ -260,9 +274,30 @@ def from_folder(settings: Mapping[str, object], folder: Path) -> dict[str, objec
         if strength is not None and background != BLUR:
             placed["background"] = BLUR
             placed.setdefault("strength", strength)
+    if isinstance(placed.get("camera"), str):
+        film = absolute_path(str(placed["camera"]), folder)
+        placed["camera"] = film if is_file(film) else placed["camera"]
     if isinstance(placed.get("overlay"), str):
         placed["overlay"] = absolute_path(str(placed["overlay"]), folder)
     backgrounds = placed.get("backgrounds")
     if isinstance(backgrounds, tuple):
         placed["backgrounds"] = tuple(absolute_background(each, folder) for each in backgrounds)
     return placed
+
+
+def of_look(look: Look) -> dict[str, object]:
+    """The settings that make this look, as the config file takes them; None for what is not set.
+
+    What is switched only for a moment, as freeze and the mask view, is no setting.
+    """
+    return {
+        "background": look.background,
+        "strength": look.strength,
+        "mirror": look.mirror,
+        "keep": look.keep,
+        "threshold": look.threshold,
+        "feather": look.feather,
+        "grow": look.grow,
+        "overlay": look.overlay,
+        "auto_frame": look.auto_frame,
+    }

@@ -205,12 +205,16 @@ def check_file(path: str) -> None:
     Raises:
         SettingsError: there is none.
     """
-    try:
-        is_file = Path(path).is_file()
-    except (OSError, ValueError):  # a name that is too long, or of impossible letters
-        is_file = False
-    if not is_file:
+    if not is_file(path):
         raise SettingsError("there is no such file", subject=path)
+
+
+def is_file(path: str) -> bool:
+    """Whether there is a file of this path."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name that is too long, or of impossible letters
+        return False
 
 
 def display_name(background: str) -> str:

@@ -22,6 +22,7 @@ LAYERS = [
         "lease",
         "v4l2",
         "sinks.pace",
+        "toml_lines",
     },
     {"frames", "rle", "looks", "file_cache", "control_endpoint", "crew", "effort", "live_status"},
     {
@@ -41,6 +42,7 @@ LAYERS = [
         "sinks.cards",
         "sinks.display",
         "sinks.tee",
+        "sinks.watched",
     },
     {
         "demand",
@@ -93,6 +95,8 @@ LAYERS = [
     {
         "pytest_plugin",
         "sources.live",
+        "live_outputs",
+        "rest",
         "engines.choose",
         "backgrounds",
         "control",
@@ -100,8 +104,10 @@ LAYERS = [
     },
     {"segmenter", "composite", "control_socket", "live_settings", "sinks.video_file"},
     {"pipeline", "dressing", "config_file", "live_masks", "provenance"},
-    {"jobs", "live", "snapshots"},
-    {"live_setup", "comparison"},
+    {"config_writing", "jobs", "live", "snapshots"},
+    {"live_profiles"},
+    {"live_devices", "comparison"},
+    {"live_setup"},
 ]
 """Modules from the bottom to the top; each may import from below itself only."""
 
