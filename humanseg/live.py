@@ -9,10 +9,9 @@ cards, effort, the preview.
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from humanseg.channel import Channel
@@ -20,16 +19,14 @@ from humanseg.control import Controls
 from humanseg.crew import Crew
 from humanseg.demand import AlwaysWanted, Demand
 from humanseg.dressing import Dresser
-from humanseg.effort import Effort
-from humanseg.errors import SinkError
+from humanseg.effort import Effort, Step
 from humanseg.frames import Frame
 from humanseg.live_masks import MaskMaker
+from humanseg.live_outputs import Outputs
 from humanseg.live_status import Counts, Gauge, LiveStatus, percentile
-from humanseg.protocols import Sink
 from humanseg.refine import Refiner
-from humanseg.sinks.cards import camera_lost_card, idle_card
-from humanseg.sinks.preview import PreviewSink
-from humanseg.sinks.virtual_camera import VirtualCameraSink
+from humanseg.rest import IDLE_SECONDS, Rest
+from humanseg.sinks.virtual_camera import DELAYS_KEPT, VirtualCameraSink
 from humanseg.sources.newest import NewestFrame
 from humanseg.sources.reopened import Reopened, SourceState
 from humanseg.stopwatch import Stopwatch
@@ -43,61 +40,8 @@ STAGES = ("infer", "smooth", "refine", "dress", "output")
 TAKE_SECONDS = 0.1
 """Longest wait for a frame before the thread looks whether the session ends."""
 
-IDLE_SECONDS = 5.0
-"""How long nobody must look before the camera is released; programs open and close it to probe."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where finished frames go; at least one of them is there.
-
-    Attributes:
-        camera: virtual camera.
-        preview: window, shown by the thread that runs the session.
-        recorder: any other sink, as a file.
-    """
-
-    camera: VirtualCameraSink | None = None
-    preview: PreviewSink | None = None
-    recorder: Sink | None = None
-
-    def write(self, frame: Frame) -> None:
-        """Hand a finished frame to all.
-
-        Raises:
-            SinkError: of the recorder; the others have the frame.
-        """
-        for sink in (self.camera, self.preview, self.recorder):
-            if sink is not None:
-                sink.write(frame)
-
-
-class Rest:
-    """Whether the camera may be released because nobody looks."""
-
-    def __init__(self, demand: Demand, seconds: float = IDLE_SECONDS) -> None:
-        """Rest after so many seconds without demand; end at once when it is back."""
-        self._demand = demand
-        self._seconds = seconds
-        self._wanted_at: float | None = None
-        self.is_resting = False
-
-    def changes(self, now: float, *, is_watched: bool) -> bool:
-        """Look at the demand.
-
-        Args:
-            now: `time.monotonic()`.
-            is_watched: somebody looks at another output.
-
-        Returns:
-            Whether `is_resting` has changed.
-        """
-        if is_watched or self._wanted_at is None or self._demand.wanted():
-            self._wanted_at = now
-        is_resting = now - self._wanted_at >= self._seconds
-        has_changed = is_resting != self.is_resting
-        self.is_resting = is_resting
-        return has_changed
+FIGURES_SECONDS = 0.5
+"""How often the figures below the preview change."""
 
 
 class LiveSession:
@@ -114,7 +58,7 @@ class LiveSession:
         demand: Demand | None = None,
         effort: Effort | None = None,
         stopwatch: Stopwatch | None = None,
-        warnings: tuple[str, ...] = (),
+        warnings: Callable[[], Iterable[str]] = tuple,
         idle_seconds: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -129,25 +73,27 @@ class LiveSession:
             demand: whether a program reads the virtual camera; None for always.
             effort: chooses the amount of work; None limits nothing.
             stopwatch: the one that `masks` was given, with the stages STAGES.
-            warnings: told with each status, as of outputs that could not be opened.
+            warnings: more that is wrong now, as of the camera; told with each status.
             idle_seconds: without demand before the camera is released.
             clock: `time.monotonic`, or a test's.
         """
         self._source, self._masks, self._dresser, self._outputs = source, masks, dresser, outputs
+        self._controls = controls
         self._effort = effort or Effort(masks.preset)
         self._rest = Rest(demand or AlwaysWanted(), idle_seconds)
         self._timed = stopwatch or Stopwatch(*STAGES)
+        self._more_warnings = warnings
         self._clock = clock
         self._handed: Channel[tuple[Frame, Mask | None, Refiner | None]] = Channel(1)
         self._crew = Crew(self._handed)
         self._newest: NewestFrame | None = None
         self._gauge = Gauge()
+        self._delays: deque[float] = deque(maxlen=DELAYS_KEPT)
         self._began = clock()
         self._finished = 0
         self._limit: int | None = None
-        self._card_of: SourceState | None = None
-        self._size = (source.info.height, source.info.width)
-        self._problems: list[str] = list(warnings)
+        self._hint: str | None = None
+        self._figures: tuple[float, str] = (-FIGURES_SECONDS, "")
         controls.on_quit = self.stop
         controls.on_status = lambda: self.status().fields()
         controls.on_preset = self._change_preset
@@ -157,6 +103,7 @@ class LiveSession:
         on_tick: Callable[[], None] | None = None,
         *,
         on_key: Callable[[int], None] | None = None,
+        hint: str | None = None,
         frames: int | None = None,
         seconds: float | None = None,
     ) -> LiveStatus:
@@ -165,6 +112,7 @@ class LiveSession:
         Args:
             on_tick: called in the caller's thread after each frame, and ten times a second.
             on_key: takes the keys pressed in the preview.
+            hint: line below the preview, as about the keys.
             frames: to finish at most.
             seconds: to run at most.
 
@@ -172,9 +120,10 @@ class LiveSession:
             The status at the end.
 
         Raises:
+            SinkError: there can be no preview, and nobody else would see the picture.
             Exception: of a stage, a mistake of ours; cameras and outputs that fail do not end it.
         """
-        self._limit = frames
+        self._limit, self._hint = frames, hint
         self._began = self._clock()
 
         def tick() -> None:
@@ -194,6 +143,33 @@ class LiveSession:
     def stop(self) -> None:
         """End the run soon; may be called from any thread and from a signal."""
         self._handed.finish()
+
+    @property
+    def has_page(self) -> bool:
+        """Whether somebody may watch in a browser."""
+        return self._outputs.page is not None
+
+    def reopen_camera(self) -> None:
+        """Give the camera back and open it again, as after another one was chosen."""
+        self._source.pause()
+        if not self._rest.is_resting:
+            self._source.resume()
+
+    def change_virtual_camera(
+        self, camera: VirtualCameraSink | None, demand: Demand
+    ) -> tuple[VirtualCameraSink | None, Demand]:
+        """Feed another virtual camera.
+
+        Args:
+            camera: an open one; None for none.
+            demand: whether a program reads it.
+
+        Returns:
+            Those before, to be closed.
+        """
+        before = self._outputs.change_camera(camera), self._rest.demand
+        self._rest.demand = demand
+        return before
 
     def _infer(self) -> None:
         newest = self._newest
@@ -220,73 +196,50 @@ class LiveSession:
             with self._timed("dress"):
                 dressed = self._dresser.dress(frame, alpha)
             with self._timed("output"):
-                self._write(dressed)
+                self._outputs.write(dressed)
+            if frame.captured_at is not None:
+                self._delays.append(self._clock() - frame.captured_at)
             self._finished += 1
             if self._finished == self._limit:
                 self.stop()
             self._crew.wake()
 
-    def _write(self, frame: Frame) -> None:
-        try:
-            self._outputs.write(frame)
-        except SinkError as error:
-            # A full disk must not end a call.
-            self._problems.append(f"the recording ended: {error}")
-            self._outputs = dataclasses.replace(self._outputs, recorder=None)
-
     def _look_after(self, on_key: Callable[[int], None] | None) -> None:
         """Everything that is not done for each frame."""
         now = self._clock()
-        self._show_preview(on_key)
-        is_watched = self._outputs.preview is not None or self._outputs.recorder is not None
-        if self._rest.changes(now, is_watched=is_watched):
+        key = self._outputs.show_preview(self._below_preview(now))
+        if key is not None and on_key is not None:
+            on_key(key)
+        if self._rest.changes(now, is_watched=self._outputs.is_watched):
             if self._rest.is_resting:
                 self._source.pause()
             else:
                 self._source.resume()
-        self._show_card()
+        info = self._source.info
+        self._outputs.show_card(self._source.state, info.height, info.width)
         self._gauge.note(self._counts(now))
         self._adapt(now)
 
-    def _show_preview(self, on_key: Callable[[int], None] | None) -> None:
-        if self._outputs.preview is None:
-            return
-        try:
-            key = self._outputs.preview.show()
-        except SinkError as error:
-            if self._outputs.camera is None:
-                raise
-            self._problems.append(f"there is no preview: {error}")
-            self._outputs = dataclasses.replace(self._outputs, preview=None)
-            return
-        if key is not None and on_key is not None:
-            on_key(key)
-
-    def _show_card(self) -> None:
-        """Have the virtual camera tell what is wrong when no frames come."""
-        state = self._source.state
-        if state is self._card_of or self._outputs.camera is None:
-            return
-        self._card_of = state
-        height, width = self._size
-        if state is SourceState.IDLE:
-            self._outputs.camera.set_card(idle_card(height, width))
-        else:
-            self._outputs.camera.set_card(camera_lost_card(height, width))
+    def _below_preview(self, now: float) -> str | None:
+        if not self._controls.look.statistics:
+            return self._hint
+        told_at, text = self._figures
+        if now - told_at >= FIGURES_SECONDS:
+            text = self.status().summary()
+            self._figures = now, text
+        return text
 
     def _adapt(self, now: float) -> None:
         newest = self._newest
-        if newest is None or self._source.state is not SourceState.LIVE:
+        is_steady = self._source.state is SourceState.LIVE and not self._masks.is_loading
+        if newest is None or not is_steady:
+            # What loading takes, or a camera that is away, says nothing about the load.
             self._effort.settle()
-            return
-        used = processor_seconds()
-        if self._effort.observe(now, used, newest.received, newest.dropped):
-            self._masks.every = self._effort.step.mask_every
-            self._masks.change(self._effort.step.preset)
+        elif self._effort.observe(now, processor_seconds(), newest.received, newest.dropped):
+            self._masks.change(self._effort.step.preset, self._effort.step.mask_every)
 
     def _change_preset(self, preset: str) -> str:
         self._effort.restart(preset)
-        self._masks.every = self._effort.step.mask_every
         self._masks.change(preset)
         return f"preset {preset} is being loaded"
 
@@ -304,17 +257,18 @@ class LiveSession:
     def status(self) -> LiveStatus:
         """The figures of now; may be called from any thread."""
         camera, newest, gauge = self._outputs.camera, self._newest, self._gauge
-        problem = self._source.error
-        delays = [] if camera is None else list(camera.delays)
+        problem, info = self._source.error, self._source.info
+        delays = list(self._delays) if camera is None else list(camera.delays)
         return LiveStatus(
             seconds=self._clock() - self._began,
+            frames=self._finished,
             camera=self._source.describe(),
             camera_state=self._source.state.name.lower(),
             camera_problem=None if problem is None else str(problem),
             virtual_camera=None if camera is None else camera.describe(),
             virtual_camera_state=None if camera is None else camera.state.name.lower(),
-            width=self._size[1],
-            height=self._size[0],
+            width=info.width,
+            height=info.height,
             rate_in=gauge.rate("received"),
             rate_out=gauge.rate("sent"),
             delay_p50=percentile(delays, 0.5),
@@ -329,11 +283,16 @@ class LiveSession:
             memory_bytes=resident_bytes(),
             preset=self._masks.preset,
             engine=self._masks.engine_name,
-            effort=self._effort.step.about,
+            effort=Step(self._masks.preset, self._masks.every).about,
             wanted=not self._rest.is_resting,
             warnings=self._warnings(),
         )
 
     def _warnings(self) -> tuple[str, ...]:
-        told = [self._effort.warning, self._masks.warning, *self._dresser.warnings()]
-        return (*filter(None, told), *self._problems)
+        told = (self._effort.warning, self._masks.warning)
+        return (
+            *filter(None, told),
+            *self._dresser.warnings(),
+            *self._more_warnings(),
+            *self._outputs.warnings(),
+        )

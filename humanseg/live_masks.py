@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from humanseg.closing import Closing
 from humanseg.errors import HumansegError
 from humanseg.motion import MaskFollower
@@ -37,6 +39,15 @@ class Networks(Closing):
         self.smoother = TemporalSmoother(options.smoothing)
         self.refiner = Refiner(options.refine)
 
+    def warm(self, height: int, width: int) -> None:
+        """Run once on an empty picture: the first run compiles, and takes hundreds of frames' time.
+
+        Args:
+            height: of the frames to come.
+            width: of the frames to come.
+        """
+        self.segmenter.masks([np.zeros((height, width, 3), np.uint8)], batch=1)
+
     def close(self) -> None:
         """Close the segmenter."""
         self.segmenter.close()
@@ -47,7 +58,7 @@ class MaskMaker(Closing):
 
     Attributes:
         every: 1 runs the networks on every frame, 2 on every second one; in between the last mask
-            follows the picture's motion.
+            follows the picture's motion; changed by `change` only.
         warning: why the networks asked for are not there; None when they are.
     """
 
@@ -56,6 +67,7 @@ class MaskMaker(Closing):
         open_segmenter: Callable[[str], Segmenter],
         preset: str,
         *,
+        size: tuple[int, int] | None = None,
         stopwatch: Stopwatch | None = None,
     ) -> None:
         """Open the networks of the first preset.
@@ -63,6 +75,8 @@ class MaskMaker(Closing):
         Args:
             open_segmenter: makes the segmenter of a preset; is called on other threads, too.
             preset: to begin with.
+            size: (height, width) of the frames to come: the networks are run once before the first
+                of them; None leaves what the first run takes to the first frame.
             stopwatch: with the stages "infer" and "smooth".
 
         Raises:
@@ -70,9 +84,11 @@ class MaskMaker(Closing):
         """
         self._open_segmenter = open_segmenter
         self._timed = stopwatch or Stopwatch("infer", "smooth")
-        self._networks = Networks(preset, open_segmenter(preset))
+        self._size = size
+        self._networks = self._open(preset)
         self._next: Networks | None = None
         self._wanted = preset
+        self._wanted_every = 1
         self._lock = threading.Lock()
         self._loading: threading.Thread | None = None
         self._is_closed = False
@@ -92,6 +108,12 @@ class MaskMaker(Closing):
         """What runs the networks, and where."""
         return self._networks.segmenter.engine_name
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether other networks were asked for and do not run yet."""
+        with self._lock:
+            return self._loading is not None or self._next is not None
+
     def make(self, frame: Frame) -> tuple[Mask, Refiner]:
         """The smoothed mask of the next frame, and what turns it into an alpha.
 
@@ -103,7 +125,7 @@ class MaskMaker(Closing):
         if self._last is not None and _is_cut(self._last, frame):
             networks.smoother.reset()
             self._follower.reset()
-        self._last = frame
+        self._last, self._size = frame, frame.pixels.shape[:2]
         with self._timed("infer"):
             mask = self._follow(frame)
             if mask is None:
@@ -115,15 +137,19 @@ class MaskMaker(Closing):
                 self._follower.remember(frame, smoothed)
         return smoothed, networks.refiner
 
-    def change(self, preset: str) -> None:
+    def change(self, preset: str, every: int = 1) -> None:
         """Load the networks of another preset and use them when they are there.
+
+        Args:
+            preset: may be the one that runs.
+            every: how often they run then, see the attribute.
 
         Raises:
             SettingsError: there is no such preset.
         """
         find_preset(preset)
         with self._lock:
-            self._wanted = preset
+            self._wanted, self._wanted_every = preset, every
             if self._loading is None and not self._is_closed:
                 self._loading = threading.Thread(
                     target=self._load, name="humanseg-load", daemon=True
@@ -149,10 +175,23 @@ class MaskMaker(Closing):
     def _take_over(self) -> None:
         with self._lock:
             ready, self._next = self._next, None
+            if ready is not None:
+                unused, self._networks = self._networks, ready
+            if self._networks.preset == self._wanted:
+                self.every = self._wanted_every
         if ready is not None:
-            self._networks.close()
-            self._networks = ready
+            unused.close()
             self._follower.reset()
+
+    def _open(self, preset: str) -> Networks:
+        networks = Networks(preset, self._open_segmenter(preset))
+        if self._size is not None:
+            try:
+                networks.warm(*self._size)
+            except BaseException:
+                networks.close()
+                raise
+        return networks
 
     def _load(self) -> None:
         """Open what is wanted, until that is what there is."""
@@ -164,7 +203,7 @@ class MaskMaker(Closing):
                     self._loading = None
                     return
             try:
-                ready = Networks(wanted, self._open_segmenter(wanted))
+                ready = self._open(wanted)
             except HumansegError as error:
                 self._give_up(wanted, there.preset, str(error))
             except Exception as error:

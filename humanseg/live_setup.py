@@ -8,32 +8,28 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 
 from humanseg.control import Controls
 from humanseg.control_socket import ControlServer
-from humanseg.demand import AlwaysWanted, Demand, open_demand
 from humanseg.dressing import Dresser
 from humanseg.effort import FAST, Effort
-from humanseg.errors import HumansegError, SettingsError
 from humanseg.frames import StreamInfo
-from humanseg.live import STAGES, LiveSession, Outputs
+from humanseg.live import STAGES, LiveSession
+from humanseg.live_devices import USUAL_RATE, CameraChoice, VirtualCameraChoice, open_outputs
 from humanseg.live_masks import MaskMaker
 from humanseg.live_settings import LiveSettings
 from humanseg.looks import Look
-from humanseg.protocols import Source
 from humanseg.segmenter import Segmenter
-from humanseg.sinks.preview import PreviewSink
 from humanseg.sinks.video_file import VideoFileSink
-from humanseg.sinks.virtual_camera import VirtualCameraSink
-from humanseg.sources.live import open_live
 from humanseg.sources.reopened import Reopened
 from humanseg.stopwatch import Stopwatch
 from humanseg.threads import share
 
-USUAL_RATE = 30.0
-"""Frames a second of the virtual camera when neither user nor camera tell one."""
+if TYPE_CHECKING:
+    from humanseg.sinks.watched import WatchedSink
 
 MOST_THREADS = 2
 """Of the networks: a frame is small, more threads take more time to meet than they save."""
@@ -52,6 +48,7 @@ def open_session(
     *,
     has_virtual_camera: bool = True,
     record: Path | None = None,
+    page: WatchedSink | None = None,
 ) -> Iterator[tuple[LiveSession, Controls]]:
     """Open camera, networks, outputs and the control socket; all are closed at the end.
 
@@ -60,6 +57,7 @@ def open_session(
         profile: to begin with.
         has_virtual_camera: False for only looking, or recording.
         record: video file to write, too.
+        page: sink for those who watch in a browser; the virtual camera may be missing then.
 
     Yields:
         The session, ready to run, and what controls it.
@@ -68,52 +66,50 @@ def open_session(
         HumansegError: something that cannot be done without is missing.
     """
     settings = resolve(profile)
-    if not (has_virtual_camera or settings.preview or record):
-        raise SettingsError(
-            "nobody would see the picture",
-            hint="add --preview or --record FILE, or leave out --no-virtual-camera",
-        )
     cv2.setNumThreads(share(settings.threads).picture)
     with contextlib.ExitStack() as stack:
         controls = Controls(settings.look())
         dresser = stack.enter_context(Dresser(controls))
-        source = stack.enter_context(
-            Reopened(lambda: _open_camera(settings), patience=HANG_SECONDS)
+        camera = CameraChoice(settings)
+        source = stack.enter_context(Reopened(camera.open, patience=HANG_SECONDS))
+        virtual = VirtualCameraChoice(settings, source.info)
+        recorder = None if record is None else stack.enter_context(_recorder(record, source.info))
+        outputs = open_outputs(
+            stack,
+            settings,
+            virtual,
+            has_virtual_camera=has_virtual_camera,
+            recorder=recorder,
+            page=page,
         )
-        outputs, warnings = _open_outputs(stack, settings, source.info, has_virtual_camera, record)
         stopwatch = Stopwatch(*STAGES)
-        masks = stack.enter_context(
-            MaskMaker(
-                partial(
-                    open_live_segmenter,
-                    device=settings.device,
-                    engine=settings.engine,
-                    threads=settings.threads,
-                ),
-                settings.preset,
-                stopwatch=stopwatch,
-            )
+        open_networks = partial(
+            open_live_segmenter,
+            device=settings.device,
+            engine=settings.engine,
+            threads=settings.threads,
         )
+        size = (source.info.height, source.info.width)
+        masks = MaskMaker(open_networks, settings.preset, size=size, stopwatch=stopwatch)
         session = LiveSession(
             source,
-            masks,
+            stack.enter_context(masks),
             dresser,
             outputs,
             controls=controls,
-            demand=stack.enter_context(_open_demand(settings, outputs)),
+            demand=virtual.demand(stack, outputs.camera, has_page=page is not None),
             effort=Effort(settings.preset, settings.max_cpu),
             stopwatch=stopwatch,
-            warnings=warnings,
+            warnings=lambda: camera.warnings,
         )
         _connect(controls, resolve, settings, profile)
         stack.enter_context(ControlServer(controls))
         yield session, controls
 
 
-def _open_camera(settings: LiveSettings) -> Source:
-    return open_live(
-        settings.camera, size=settings.size, rate=settings.fps, pixel_format=settings.format
-    )
+def _recorder(path: Path, info: StreamInfo) -> VideoFileSink:
+    rate = info.rate or Fraction(USUAL_RATE)
+    return VideoFileSink(path, dataclasses.replace(info, frame_count=None, rate=rate))
 
 
 def open_live_segmenter(
@@ -132,44 +128,6 @@ def open_live_segmenter(
     """
     usual = 1 if preset == FAST else min(MOST_THREADS, share().infer)
     return Segmenter(preset, device=device, engine=engine, threads=threads or usual)
-
-
-def _open_outputs(
-    stack: contextlib.ExitStack,
-    settings: LiveSettings,
-    info: StreamInfo,
-    has_virtual_camera: bool,
-    record: Path | None,
-) -> tuple[Outputs, tuple[str, ...]]:
-    """What can be opened of camera and preview; the error when neither can be."""
-    size = settings.size or (info.height, info.width)
-    rate = settings.fps or (float(info.rate) if info.rate else USUAL_RATE)
-    outputs, missing = Outputs(), list[HumansegError]()
-    if record is not None:
-        like = dataclasses.replace(info, frame_count=None, rate=info.rate or Fraction(rate))
-        recorder = stack.enter_context(VideoFileSink(record, like))
-        outputs = dataclasses.replace(outputs, recorder=recorder)
-    if has_virtual_camera:
-        try:
-            camera = VirtualCameraSink(size=size, rate=rate, device=settings.virtual_camera)
-            outputs = dataclasses.replace(outputs, camera=stack.enter_context(camera))
-        except HumansegError as error:
-            missing.append(error)
-    if settings.preview:
-        try:
-            preview = stack.enter_context(PreviewSink("humanseg live"))
-            outputs = dataclasses.replace(outputs, preview=preview)
-        except HumansegError as error:
-            missing.append(error)
-    if missing and outputs == Outputs():
-        raise missing[0]
-    return outputs, tuple(str(error) for error in missing)
-
-
-def _open_demand(settings: LiveSettings, outputs: Outputs) -> Demand:
-    if settings.always_on or outputs.camera is None:
-        return AlwaysWanted()
-    return open_demand(outputs.camera.device)
 
 
 def _connect(

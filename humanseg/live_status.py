@@ -16,6 +16,7 @@ class LiveStatus:
 
     Attributes:
         seconds: since the session began.
+        frames: finished so far.
         camera: its name, size, rate and format.
         camera_state: "live", "opening", "lost", "idle" or "ended".
         camera_problem: why the camera is not there; None while it is.
@@ -25,11 +26,11 @@ class LiveStatus:
         height: of the camera's pictures.
         rate_in: frames a second from the camera.
         rate_out: frames a second to the virtual camera, repeated ones too; without one, finished.
-        delay_p50: seconds from capture to sending, the median of the last frames; None when
-            nothing was sent.
+        delay_p50: seconds from capture to sending, the median of the last frames, at most a
+            minute's; without a virtual camera, to the preview and the file; None without frames.
         delay_p95: the same, of which one frame in twenty took longer.
-        dropped: frames that were never shown, by cause: "camera" (never given), "busy" (a newer one
-            came before the networks were free), "replaced" (a newer one came before it was sent).
+        dropped: frames that were never shown, by cause: "busy" (a newer one came before the
+            networks were free), "replaced" (a newer one came before it was sent).
         repeated: frames sent again for want of a new one.
         stage_ms: milliseconds a frame by stage.
         cores: of the processor that this process keeps busy.
@@ -42,6 +43,7 @@ class LiveStatus:
     """
 
     seconds: float
+    frames: int
     camera: str
     camera_state: str
     camera_problem: str | None
@@ -73,6 +75,15 @@ class LiveStatus:
         rounded["stage_ms"] = {name: round(value, 2) for name, value in self.stage_ms.items()}
         rounded["warnings"] = list(self.warnings)
         return rounded
+
+    def summary(self) -> str:
+        """The figures in one line: "30.0 in, 30.0 out a second, delay 28 ms, 84 % of a core"."""
+        delay = "" if self.delay_p50 is None else f", delay {1000 * self.delay_p50:.0f} ms"
+        lost = sum(self.dropped.values())
+        return (
+            f"{self.rate_in:.1f} in, {self.rate_out:.1f} out a second{delay}, {lost} dropped, "
+            f"{100 * self.cores:.0f} % of a core, {self.effort}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,33 +61,47 @@ def test_percentiles_are_values_that_were_seen(values, share, expected):
     assert percentile(values, share) == expected
 
 
+def status(**figures):
+    usual = {
+        "seconds": 1.23456789,
+        "frames": 37,
+        "camera": "walk.mp4",
+        "camera_state": "live",
+        "camera_problem": None,
+        "virtual_camera": None,
+        "virtual_camera_state": None,
+        "width": 1280,
+        "height": 720,
+        "rate_in": 29.97002997,
+        "rate_out": 29.97002997,
+        "delay_p50": None,
+        "delay_p95": 0.0301234,
+        "dropped": {"busy": 2},
+        "repeated": 0,
+        "stage_ms": {"infer": 9.87654},
+        "cores": 0.71234,
+        "memory_bytes": 1,
+        "preset": "fast",
+        "engine": "brightness",
+        "effort": "preset fast on every frame",
+        "warnings": ("the disk is full",),
+    }
+    return LiveStatus(**{**usual, **figures})
+
+
 def test_a_status_can_be_told_as_json():
-    status = LiveStatus(
-        seconds=1.23456789,
-        camera="walk.mp4",
-        camera_state="live",
-        camera_problem=None,
-        virtual_camera=None,
-        virtual_camera_state=None,
-        width=1280,
-        height=720,
-        rate_in=29.97002997,
-        rate_out=29.97002997,
-        delay_p50=None,
-        delay_p95=0.0301234,
-        dropped={"busy": 2},
-        repeated=0,
-        stage_ms={"infer": 9.87654},
-        cores=0.71234,
-        memory_bytes=1,
-        preset="fast",
-        engine="brightness",
-        effort="preset fast on every frame",
-        warnings=("the disk is full",),
-    )
-    told = json.loads(json.dumps(status.fields()))
+    told = json.loads(json.dumps(status().fields()))
     assert told["rate_in"] == 29.97
     assert told["delay_p50"] is None
     assert told["stage_ms"] == {"infer": 9.88}
     assert told["dropped"] == {"busy": 2}
     assert told["warnings"] == ["the disk is full"]
+
+
+def test_the_summary_is_one_line_with_the_figures_that_matter():
+    shown = status(rate_in=29.97, rate_out=30.0, delay_p50=0.0278, cores=0.84).summary()
+    assert shown == (
+        "30.0 in, 30.0 out a second, delay 28 ms, 2 dropped, 84 % of a core, "
+        "preset fast on every frame"
+    )
+    assert "delay" not in status(delay_p50=None).summary()
