@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,16 @@ LOOPBACK_DRIVER = "v4l2 loopback"
 PROBED = 8
 """Cameras that are tried where the system has no list of them."""
 
+MODULE = Path("/sys/module/v4l2loopback")
+"""Exists while v4l2loopback is loaded."""
+
+_FORBIDDEN = "may not be opened"
+_MODPROBE = 'sudo modprobe v4l2loopback exclusive_caps=1 card_label="humanseg" video_nr={number}'
+# A module that is loaded already takes no notice of options.
+_LOADED_HINT = f"make one: sudo modprobe -r v4l2loopback && {_MODPROBE}"
 _VIRTUAL_CAMERA_HINTS = {
     "linux": (
-        "install v4l2loopback (package v4l2loopback-dkms) and make a virtual camera: "
-        'sudo modprobe v4l2loopback exclusive_caps=1 card_label="humanseg" video_nr={number}'
+        f"install v4l2loopback (package v4l2loopback-dkms) and make a virtual camera: {_MODPROBE}"
     ),
     "darwin": (
         "install OBS 30 or later, press Start Virtual Camera in it once, allow its extension in "
@@ -77,12 +84,14 @@ class VirtualCamera:
         driver: "v4l2 loopback".
         is_fed: it shows itself as a camera only, so a program feeds it now (with
             `exclusive_caps=1`; without, this is always False).
+        problem: why nothing more is known of it, or None.
     """
 
     path: str
     name: str
     driver: str
     is_fed: bool = False
+    problem: str | None = None
 
 
 def cameras(
@@ -107,26 +116,40 @@ def cameras(
         except PermissionError:
             # The name can still be read, and with it the user knows what to repair.
             name = _kernel_name(names, path)
-            found.append(Camera(index, str(path), name, problem="may not be opened"))
+            is_virtual = _belongs_to_no_hardware(names, path)
+            found.append(Camera(index, str(path), name, is_virtual=is_virtual, problem=_FORBIDDEN))
         except OSError:  # unplugged while we looked, or no V4L2 device
             continue
     return found
 
 
 def virtual_cameras(
-    *, folder: Path = DEVICES, ioctl: Ioctl = v4l2.system_ioctl
+    *, folder: Path = DEVICES, names: Path = NAMES, ioctl: Ioctl = v4l2.system_ioctl
 ) -> list[VirtualCamera]:
-    """All devices of v4l2loopback; empty elsewhere than on Linux, where they cannot be listed."""
+    """All devices of v4l2loopback; empty elsewhere than on Linux, where they cannot be listed.
+
+    Args:
+        folder: of the devices.
+        names: where the kernel keeps their names.
+        ioctl: the system's call.
+    """
     if sys.platform != "linux":
         return []
     found = []
     for _, path in _nodes(folder):
-        with contextlib.suppress(OSError), opened(path) as device:
-            able = v4l2.capability(device, ioctl)
+        try:
+            with opened(path) as device:
+                able = v4l2.capability(device, ioctl)
+        except PermissionError:
+            if _belongs_to_no_hardware(names, path):
+                name = _kernel_name(names, path) or ""
+                found.append(VirtualCamera(str(path), name, "", problem=_FORBIDDEN))
+        except OSError:  # removed while we looked, or no V4L2 device
+            continue
+        else:
             if able.driver == LOOPBACK_DRIVER:
-                found.append(
-                    VirtualCamera(str(path), able.card, able.driver, not able.takes_pictures)
-                )
+                is_fed = not able.takes_pictures
+                found.append(VirtualCamera(str(path), able.card, able.driver, is_fed))
     return found
 
 
@@ -163,10 +186,41 @@ def found_text(among: Sequence[Camera]) -> str:
     return f"found {_list(among)}; see `humanseg devices`"
 
 
-def virtual_camera_hint(number: int = 10) -> str:
-    """How to get a virtual camera on this system; on Linux as /dev/video<number>."""
+def virtual_camera_hint(number: int = 10, *, module: Path = MODULE) -> str:
+    """How to get a virtual camera on this system; on Linux as /dev/video<number>.
+
+    Args:
+        number: of the device, on Linux.
+        module: exists while v4l2loopback is loaded.
+    """
+    if sys.platform == "linux" and module.exists():
+        return _LOADED_HINT.format(number=number)
     hint = _VIRTUAL_CAMERA_HINTS.get(sys.platform, _VIRTUAL_CAMERA_HINTS["linux"])
     return hint.format(number=number)
+
+
+def permission_hint(path: str) -> str:
+    """How this user may come to open a device of Linux."""
+    group = _group(path)
+    if group is None:
+        return f"change its permissions, as root: chmod a+rw {path}"
+    return (
+        f"you are not in the group {group}: run `sudo usermod -aG {group} $USER`, "
+        "log out and log in again"
+    )
+
+
+def _group(path: str) -> str | None:
+    """The group that may open a device; None where there is none that would help."""
+    try:
+        import grp  # not on Windows
+
+        status = Path(path).stat()
+        if not status.st_mode & stat.S_IRGRP or status.st_gid in (0, *os.getgroups()):
+            return None
+        return grp.getgrgid(status.st_gid).gr_name
+    except (ImportError, OSError, KeyError):
+        return None
 
 
 def probe_cameras(
@@ -269,6 +323,11 @@ def _camera(index: int, path: Path, able: Capability, modes: tuple[Mode, ...]) -
         modes=modes,
         is_virtual=able.driver == LOOPBACK_DRIVER,
     )
+
+
+def _belongs_to_no_hardware(names: Path, path: Path) -> bool:
+    """Whether the kernel keeps a device among those that only programs stand behind."""
+    return "virtual" in Path(os.path.realpath(names / path.name)).parts
 
 
 def _kernel_name(names: Path, path: Path) -> str | None:

@@ -30,6 +30,8 @@ _FORMAT = struct.Struct("=III32sI16x")
 _SIZE = struct.Struct("=9I8x")
 _INTERVAL = struct.Struct("=11I8x")
 _BUFFERS = struct.Struct("=III8x")
+# Kind, then a union of 200 bytes that is aligned as pointers are; here width, height and code.
+_SET_FORMAT = struct.Struct("@I0P III188x0P")
 
 _SUBSCRIPTION = struct.Struct("=III20x")
 # Aligned as this processor does: type, 64 bytes for the event's own use, pending, sequence,
@@ -37,7 +39,7 @@ _SUBSCRIPTION = struct.Struct("=III20x")
 _EVENT = struct.Struct("@I q56x II ll I32x 0q")
 
 _WRITE, _READ, _READ_WRITE = 1, 2, 3
-_BUFFER_CAPTURE, _BUFFER_CAPTURE_MPLANE = 1, 9
+_BUFFER_CAPTURE, _BUFFER_OUTPUT, _BUFFER_CAPTURE_MPLANE = 1, 2, 9
 _MEMORY_MMAP = 1
 _DISCRETE = 1
 _BIG_ENDIAN = 0x8000_0000
@@ -65,6 +67,7 @@ def _number(direction: int, code: int, size: int) -> int:
 
 QUERYCAP = _number(_READ, 0, _CAPABILITY.size)
 ENUM_FMT = _number(_READ_WRITE, 2, _FORMAT.size)
+GET_FORMAT = _number(_READ_WRITE, 4, _SET_FORMAT.size)
 REQBUFS = _number(_READ_WRITE, 8, _BUFFERS.size)
 ENUM_FRAMESIZES = _number(_READ_WRITE, 74, _SIZE.size)
 ENUM_FRAMEINTERVALS = _number(_READ_WRITE, 75, _INTERVAL.size)
@@ -165,6 +168,18 @@ def is_busy(device: int, able: Capability, ioctl: Ioctl = system_ioctl) -> bool:
     except OSError as error:
         return error.errno == errno.EBUSY
     return False
+
+
+def output_format(device: int, ioctl: Ioctl = system_ioctl) -> tuple[str, int, int]:
+    """Four letters, height and width of what an open device is given.
+
+    Raises:
+        OSError: it takes no pictures (EINVAL), or it is gone (ENODEV).
+    """
+    data = bytearray(_SET_FORMAT.pack(_BUFFER_OUTPUT, 0, 0, 0))
+    ioctl(device, GET_FORMAT, data)
+    _, width, height, code = _SET_FORMAT.unpack(data)
+    return _letters(code), height, width
 
 
 def subscribe(device: int, event: int, ioctl: Ioctl = system_ioctl) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from humanseg import v4l2
 from humanseg.closing import Closing
-from humanseg.devices import virtual_cameras
 from humanseg.errors import HumansegError, MissingExtraError, SettingsError, SinkError
-from humanseg.sinks.camera_faults import in_use, is_missing, no_device, refusal
+from humanseg.sinks import loopback
+from humanseg.sinks.camera_faults import is_missing, refusal
 from humanseg.sinks.camera_pixels import PIXEL_FORMATS
+from humanseg.sinks.loopback import LoopbackWriter
+from humanseg.v4l2 import Ioctl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 LOOPBACK = "v4l2loopback"
 """pyvirtualcam's name of its back-end on Linux."""
-
-OUR_LABEL = "humanseg"
-"""Name of the virtual camera that is taken before others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +48,29 @@ class CameraRequest:
 
 
 class CameraDevice(Closing):
-    """A virtual camera that takes frames, and says so when it does not.
+    """A virtual camera that takes frames, and says so when it does not."""
 
-    On Linux pyvirtualcam only prints what the kernel says to a frame. The frames therefore go
-    through a duplicate of its file descriptor, which costs nothing and gives every error at the
-    very frame it happens to; watching the device's node or its poll state would cost a call for
-    each frame and see fewer faults, and reading the process's stderr would take it from everyone
-    else. The same descriptor holds a lock, so that two programs of ours never share a camera.
-    """
+    def __init__(
+        self,
+        camera: Any,
+        request: CameraRequest,
+        pixel_format: str,
+        writer: LoopbackWriter | None = None,
+    ) -> None:
+        """Take over an opened camera.
 
-    def __init__(self, camera: Any, request: CameraRequest, pixel_format: str) -> None:
-        """Take over an opened `pyvirtualcam.Camera`.
-
-        Raises:
-            SinkError: another program of ours feeds the same device.
+        Args:
+            camera: a `pyvirtualcam.Camera`.
+            request: that it was opened for.
+            pixel_format: that it was opened with.
+            writer: writes to it in the camera's place, where that tells of more errors.
         """
-        self._camera = camera
         self.name = str(camera.device)
         self.backend = str(camera.backend)
         self.pixel_format = pixel_format
+        self._camera = camera
         self._request = request
-        self._descriptor: int | None = None
-
-    def watch(self, descriptor: int | None) -> None:
-        """Send through a duplicate of the back-end's own file descriptor from now on.
-
-        Raises:
-            SinkError: another program of ours has locked the device.
-        """
-        if descriptor is None:
-            return
-        import fcntl  # not on Windows
-
-        self._descriptor = os.dup(descriptor)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise in_use(self.name) from error
-        except OSError:
-            pass  # a device that cannot be locked can be fed all the same
+        self._writer = writer
 
     def send(self, picture: NDArray[np.uint8]) -> None:
         """Send a picture, encoded in `pixel_format`.
@@ -97,27 +79,22 @@ class CameraDevice(Closing):
             SinkError: the device is gone or refuses.
         """
         try:
-            if self._descriptor is None:
+            if self._writer is None:
                 self._camera.send(picture)
-                return
-            written = os.write(self._descriptor, picture.data)
+            else:
+                self._writer.write(picture)
         except Exception as error:  # back-ends raise what they like
-            raise self._refused(getattr(error, "strerror", None) or str(error)) from error
-        if written != picture.nbytes:
-            raise self._refused(f"it took {written} of {picture.nbytes} bytes")
-
-    def _refused(self, reason: str) -> SinkError:
-        return SinkError(
-            f"takes no frames any more: {reason}",
-            subject=self.name,
-            hint="it is opened again as soon as it is back",
-        )
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SinkError(
+                f"takes no frames any more: {reason}",
+                subject=self.name,
+                hint="it is opened again as soon as it is back",
+            ) from error
 
     def close(self) -> None:
         """Give the device back; may be called twice."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._writer is not None:
+            self._writer.close()
         with contextlib.suppress(Exception):  # it may be gone already
             self._camera.close()
 
@@ -130,8 +107,12 @@ class CameraDevice(Closing):
         )
 
 
-def open_camera(request: CameraRequest) -> CameraDevice:
+def open_camera(request: CameraRequest, *, ioctl: Ioctl = v4l2.system_ioctl) -> CameraDevice:
     """Open a virtual camera: the first of those asked for that can be fed.
+
+    Args:
+        request: what to open.
+        ioctl: the system's call on Linux, or a test's.
 
     Raises:
         MissingExtraError: pyvirtualcam is not installed.
@@ -142,10 +123,15 @@ def open_camera(request: CameraRequest) -> CameraDevice:
     _check_format(request)
     errors: list[HumansegError] = []
     for backend in _backends(request.backend):
-        for device in _devices(request.device, backend):
+        try:
+            devices = _devices(request.device, backend)
+        except SinkError as error:
+            errors.append(error)
+            continue
+        for device in devices:
             try:
-                return _open(pyvirtualcam, request, backend, device)
-            except SinkError as error:
+                return _open(pyvirtualcam, request, backend, device, ioctl)
+            except (SettingsError, SinkError) as error:
                 errors.append(error)
             except (RuntimeError, ValueError, OSError) as error:
                 errors.append(refusal(backend, str(error), device))
@@ -154,10 +140,12 @@ def open_camera(request: CameraRequest) -> CameraDevice:
 
 
 def _open(
-    pyvirtualcam: Any, request: CameraRequest, backend: str, device: str | None
+    pyvirtualcam: Any, request: CameraRequest, backend: str, device: str | None, ioctl: Ioctl
 ) -> CameraDevice:
     pixel_format = _format_for(backend, request.pixel_format)
-    before = set(_descriptors())
+    before = set(loopback.descriptors())
+    if backend == LOOPBACK and device is not None:
+        loopback.check_device(device, ioctl=ioctl)
     camera = pyvirtualcam.Camera(
         request.width,
         request.height,
@@ -166,14 +154,26 @@ def _open(
         device=device,
         backend=backend,
     )
-    opened = CameraDevice(camera, request, pixel_format)
     try:
+        writer = None
         if backend == LOOPBACK:
-            opened.watch(_descriptor_of(opened.name, before))
+            writer = _writer(camera, request, pixel_format, before, ioctl)
+        return CameraDevice(camera, request, pixel_format, writer)
     except BaseException:
-        opened.close()
+        camera.close()
         raise
-    return opened
+
+
+def _writer(
+    camera: Any, request: CameraRequest, pixel_format: str, before: set[int], ioctl: Ioctl
+) -> LoopbackWriter | None:
+    """What tells of errors; None where the descriptor cannot be found, as without /proc."""
+    path = str(camera.device)
+    descriptor = loopback.find_descriptor(path, before)
+    if descriptor is None:
+        return None
+    size = (request.height, request.width)
+    return LoopbackWriter(descriptor, path, size=size, pixel_format=pixel_format, ioctl=ioctl)
 
 
 def _import_pyvirtualcam() -> Any:
@@ -227,43 +227,6 @@ def _devices(wanted: str | None, backend: str) -> Sequence[str | None]:
     """The devices to ask the back-end for, the best first.
 
     Raises:
-        SinkError: no virtual camera has that label, or all of them are fed.
+        SinkError: no virtual camera has that label, all of them are fed, or there is none.
     """
-    if backend != LOOPBACK or (wanted is not None and os.sep in wanted):
-        return [wanted]
-    if wanted is not None and wanted.isdigit():
-        return [f"/dev/video{wanted}"]
-    cameras = virtual_cameras()
-    if wanted is not None:
-        named = [camera.path for camera in cameras if camera.name == wanted]
-        if not named:
-            raise no_device(wanted, among=cameras)
-        return named
-    free = sorted(
-        (camera for camera in cameras if not camera.is_fed),
-        key=lambda camera: camera.name != OUR_LABEL,
-    )
-    if cameras and not free:
-        raise in_use(cameras[0].path)
-    return [camera.path for camera in free] or [None]
-
-
-def _descriptors() -> Iterator[int]:
-    """Descriptors of this process; none where the system does not list them."""
-    with contextlib.suppress(OSError):
-        yield from map(int, os.listdir("/proc/self/fd"))  # noqa: PTH208
-
-
-def _descriptor_of(path: str, before: set[int]) -> int | None:
-    """The descriptor opened since for writing to a device."""
-    import fcntl  # not on Windows
-
-    for descriptor in _descriptors():
-        if descriptor in before:
-            continue
-        with contextlib.suppress(OSError):
-            mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
-            is_device = os.path.samestat(os.fstat(descriptor), Path(path).stat())
-            if mode == os.O_WRONLY and is_device:
-                return descriptor
-    return None
+    return loopback.choose_devices(wanted) if backend == LOOPBACK else [wanted]

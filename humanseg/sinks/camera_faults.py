@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from humanseg.devices import (
     VirtualCamera,
+    permission_hint,
     programs_using,
     virtual_camera_hint,
-    virtual_cameras,
 )
 from humanseg.errors import HumansegError, SettingsError, SinkError
 
@@ -41,17 +41,11 @@ def refusal(backend: str, words: str, device: str | None) -> HumansegError:
             hint="leave the pixel format out",
         )
     if _has(words, _FORBIDDEN):
-        return SinkError(
-            "may not be opened by this user",
-            subject=subject,
-            hint="run: sudo usermod -aG video $USER, then log out and in again",
-        )
+        return forbidden(subject)
     if _has(words, _BUSY):
         return in_use(subject)
     if _has(words, _NO_OUTPUT):
-        # With exclusive_caps=1 a loopback that somebody feeds shows itself as a camera only.
-        is_loopback = subject in {camera.path for camera in virtual_cameras()}
-        return in_use(subject) if is_loopback else _no_virtual_camera(subject)
+        return no_virtual_camera(subject)
     if _has(words, _MISSING):
         return no_device(device)
     return SinkError(
@@ -69,6 +63,39 @@ def in_use(device: str | None) -> SinkError:
         "is fed by another program already",
         subject=device or "the virtual camera",
         hint=f"{closing}, or choose another virtual camera",
+    )
+
+
+def forbidden(device: str | None) -> SinkError:
+    """This user may not open the camera."""
+    return SinkError(
+        "may not be opened by this user",
+        subject=device,
+        hint=permission_hint(device or "/dev/video*"),
+    )
+
+
+def no_virtual_camera(device: str | None) -> SinkError:
+    """The device is of another kind."""
+    return SinkError(
+        "is no virtual camera", subject=device, hint="see `humanseg devices` for those that are"
+    )
+
+
+def holds_other_format(device: str, held: tuple[str, int, int]) -> SinkError:
+    """Programs that look at the camera keep it at another size or pixel format.
+
+    Args:
+        device: path of the camera.
+        held: four letters, height and width of the format it keeps.
+    """
+    letters, height, width = held
+    programs = programs_using(device)
+    watching = " and ".join(programs) or "the program that shows it"
+    return SinkError(
+        f"still gives {width}x{height} {letters} to a program and cannot change",
+        subject=device,
+        hint=f"close {watching}, or choose that size: --size {width}x{height}",
     )
 
 
@@ -92,12 +119,6 @@ def no_device(device: str | None, *, among: Iterable[VirtualCamera] = ()) -> Sin
 def is_missing(error: HumansegError) -> bool:
     """Whether an error says that there is no such camera."""
     return error.what in (_NONE, _NO_SUCH)
-
-
-def _no_virtual_camera(device: str | None) -> SinkError:
-    return SinkError(
-        "is no virtual camera", subject=device, hint="see `humanseg devices` for those that are"
-    )
 
 
 def _device_in(words: str) -> str | None:

@@ -112,8 +112,12 @@ class VirtualCameraSink(Closing):
         self._error: SinkError | None = None
         self._delays: deque[float] = deque(maxlen=DELAYS_KEPT)
         self._newest: Frame | None = None
-        self._last = self._encode(np.zeros((self.height, self.width, 3), np.uint8))
-        self._card = None if card is None else self._encode(card)
+        try:
+            self._last = self._encode(np.zeros((self.height, self.width, 3), np.uint8))
+            self._card = None if card is None else self._encode(card)
+        except BaseException:
+            self._device.close()
+            raise
         self._pause = 0
         now = self._clock()
         self._pace = Pace(rate, now)

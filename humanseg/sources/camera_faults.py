@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
-import stat
 import sys
-from pathlib import Path
 
 from humanseg import devices, v4l2
 from humanseg.errors import SourceError
@@ -62,7 +59,7 @@ def busy(path: str) -> SourceError:
 
 def _refused(error: OSError, path: str) -> SourceError:
     if error.errno in (errno.EACCES, errno.EPERM):
-        return SourceError("may not be opened", subject=path, hint=_permission_hint(path))
+        return SourceError("may not be opened", subject=path, hint=devices.permission_hint(path))
     if error.errno == errno.EBUSY:
         return busy(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
@@ -88,26 +85,3 @@ def _gives_nothing(able: v4l2.Capability, path: str) -> SourceError:
         subject=path,
         hint=devices.found_text(devices.cameras()),
     )
-
-
-def _permission_hint(path: str) -> str:
-    group = _group(path)
-    if group is None:
-        return f"change its permissions, as root: chmod a+rw {path}"
-    return (
-        f"you are not in the group {group}: run `sudo usermod -aG {group} $USER`, "
-        "log out and log in again"
-    )
-
-
-def _group(path: str) -> str | None:
-    """The group that may open a device; None where there is none that would help."""
-    try:
-        import grp  # not on Windows
-
-        status = Path(path).stat()
-        if not status.st_mode & stat.S_IRGRP or status.st_gid in (0, *os.getgroups()):
-            return None
-        return grp.getgrgid(status.st_gid).gr_name
-    except (ImportError, OSError, KeyError):
-        return None

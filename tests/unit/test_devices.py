@@ -350,6 +350,7 @@ def test_command_as_json() -> None:
             "name": "humanseg",
             "driver": "v4l2 loopback",
             "is_fed": False,
+            "problem": None,
         }
     ]
     assert told["next_steps"] == []
