@@ -13,7 +13,8 @@ from humanseg_cli.options import Debug, Json
 from humanseg_cli.weights import named_weights
 
 if TYPE_CHECKING:
-    from humanseg_training.evaluate import PictureScore, Predict, Scores
+    from humanseg_training.evaluate import PictureScore, Scores
+    from humanseg_training.predict import Predict
 
 PICTURES = "Pictures"
 
@@ -102,7 +103,7 @@ def _predictor(names: list[str], *, flip: bool) -> Predict:
     from humanseg.settings import PRESETS
 
     if len(names) == 1 and names[0] in PRESETS:
-        from humanseg_training.evaluate import preset_predictor
+        from humanseg_training.predict import preset_predictor
 
         if flip:
             raise SettingsError(
@@ -110,7 +111,7 @@ def _predictor(names: list[str], *, flip: bool) -> Predict:
                 hint="leave out --flip, or name weights",
             )
         return preset_predictor(names[0])
-    from humanseg_training.loop import predictor
+    from humanseg_training.predict import predictor
 
     stems, folder = named_weights(names)
     return predictor(load_ensemble(stems, folder), flip=flip)

@@ -47,7 +47,7 @@ def fit_ensemble(
     [bold]humanseg fit-ensemble unet hrnet --config unet.toml --data data[/bold]
     """
     stems, folder = named_weights(names)
-    from humanseg_training.config import read_config
+    from humanseg_training.config_file import read_config
 
     run = read_config(config)
     from humanseg.models.registry import save_shares

@@ -55,7 +55,7 @@ def train(
 
     [bold]humanseg train unet.toml --data data --out runs/unet[/bold]
     """
-    from humanseg_training.config import read_config
+    from humanseg_training.config_file import read_config
 
     run = read_config(config)
     from humanseg_training.loop import train as train_network

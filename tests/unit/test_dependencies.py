@@ -26,7 +26,7 @@ def test_opencv_can_open_windows():
 def test_albumentations_works_without_the_second_opencv():
     if installed("albumentations") is None:
         pytest.skip("albumentations is not installed")
-    from humanseg_training.augment import colour_changes
+    from humanseg_training.colour import colour_changes
 
     assert installed("albumentations") == "2.0.8"
     assert colour_changes(1.0) is not None

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,18 +15,21 @@ pytest.importorskip("albumentations", reason="the extra 'training' is not instal
 
 from humanseg.errors import SettingsError, TrainingDataError, WeightsError  # noqa: E402
 from humanseg.models import registry  # noqa: E402
-from humanseg_training import config as training_config  # noqa: E402
 from humanseg_training.average import MovingAverage  # noqa: E402
+from humanseg_training.batches import Batches  # noqa: E402
 from humanseg_training.checkpoint import load_checkpoint  # noqa: E402
-from humanseg_training.config import Augmentation, Config, DataSet, Stage, read_config  # noqa: E402
-from humanseg_training.data import Batches, is_held_out, list_pairs  # noqa: E402
+from humanseg_training.config import Augmentation, Config, DataSet, Stage  # noqa: E402
+from humanseg_training.config_file import CONFIGS_FOLDER, read_config  # noqa: E402
+from humanseg_training.data import is_held_out, list_pairs  # noqa: E402
 from humanseg_training.ensemble_fit import fit_ensemble  # noqa: E402
 from humanseg_training.evaluate import evaluate  # noqa: E402
-from humanseg_training.loop import TrainingInterrupted, TrainingStopped, predictor, train  # noqa: E402
+from humanseg_training.loop import train  # noqa: E402
 from humanseg_training.losses import segmentation_loss, soft_dice  # noqa: E402
+from humanseg_training.predict import predictor  # noqa: E402
 from humanseg_training.schedule import Schedule, one_cycle  # noqa: E402
+from humanseg_training.stopping import TrainingInterrupted, TrainingStopped  # noqa: E402
 
-CONFIGS = sorted((Path(training_config.__file__).parent / "configs").glob("*.toml"))
+CONFIGS = sorted(CONFIGS_FOLDER.glob("*.toml"))
 
 
 @pytest.fixture

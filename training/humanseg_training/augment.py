@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from humanseg.errors import MissingExtraError
+from humanseg_training import damage
+from humanseg_training.colour import colour_changes, study_set
 from humanseg_training.config import Augmentation
 
 if TYPE_CHECKING:
@@ -26,72 +27,28 @@ class Sample:
         image: (H, W, 3) uint8, RGB.
         mask: (H, W) uint8, 255 = person.
         weight: (H, W) uint8, 255 = counts fully in the loss, 0 = not at all.
+        name: of the picture, for messages.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     weight: NDArray[np.uint8]
-
-
-def colour_changes(strength: float) -> Any:
-    """What cameras, light and compression do to a picture, as an albumentations pipeline.
-
-    Raises:
-        MissingExtraError: albumentations is not installed.
-    """
-    try:
-        import albumentations as A
-    except ImportError as error:
-        raise MissingExtraError(
-            "training needs albumentations",
-            hint="pip install --no-deps albumentations==2.0.8 albucore==0.0.24",
-        ) from error
-    return A.Compose(
-        [
-            A.OneOf(
-                [
-                    A.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3),
-                    A.RandomGamma(gamma_limit=(60, 160)),
-                    A.RandomToneCurve(scale=0.2),
-                    A.RandomShadow(num_shadows_limit=(1, 2)),
-                ],
-                p=0.6 * strength,
-            ),
-            A.OneOf(
-                [
-                    A.HueSaturationValue(
-                        hue_shift_limit=12, sat_shift_limit=40, val_shift_limit=20
-                    ),
-                    A.RGBShift(r_shift_limit=25, g_shift_limit=25, b_shift_limit=25),
-                    A.PlanckianJitter(),
-                    A.ToGray(),
-                ],
-                p=0.5 * strength,
-            ),
-            A.OneOf(
-                [
-                    A.GaussianBlur(blur_limit=(3, 5)),
-                    A.MotionBlur(blur_limit=(3, 7)),
-                    A.Downscale(scale_range=(0.5, 0.9)),
-                ],
-                p=0.2 * strength,
-            ),
-            A.OneOf(
-                [A.GaussNoise(std_range=(0.01, 0.06)), A.ISONoise(), A.MultiplicativeNoise()],
-                p=0.25 * strength,
-            ),
-            A.ImageCompression(quality_range=(30, 95), p=0.3 * strength),
-        ]
-    )
+    name: str = ""
 
 
 class Augmenter:
     """Turns stored samples into training samples of a wanted size."""
 
     def __init__(self, options: Augmentation, backgrounds: Sequence[NDArray[np.uint8]]) -> None:
+        """Prepare the set of augmentations; without backgrounds none are exchanged.
+
+        Raises:
+            MissingExtraError: albumentations is not installed.
+        """
         self._options = options
         self._backgrounds = backgrounds
         self._colour = colour_changes(options.colour)
+        self._study = None if options.set == "ours" else study_set(options.set)
 
     def augment(
         self,
@@ -102,37 +59,79 @@ class Augmenter:
         width: int,
     ) -> Sample:
         """Make one training sample of (height, width); `pick` draws further people."""
-        options = self._options
-        if random.random() < options.empty:
-            return self._recolour(random, self._empty(random, height, width))
-        zoomed_out = random.random() < options.zoom_out
-        framed, inside = _reframe(random, sample, height, width, zoomed_out=zoomed_out)
-        if zoomed_out or random.random() < options.replace_background:
+        if self._study is not None:
+            return self._as_the_study(random, sample, height, width)
+        options, exchange = self._options, bool(self._backgrounds)
+        if exchange and random.random() < options.empty:
+            return self.recolour(random, self._empty(random, height, width))
+        zoomed_out = exchange and random.random() < options.zoom_out
+        cut = exchange and not zoomed_out and random.random() < options.cut_by_edge
+        framed, inside = _reframe(random, sample, height, width, zoomed_out=zoomed_out, cut=cut)
+        if zoomed_out or cut or (exchange and random.random() < options.replace_background):
             framed = _paste(framed, self._empty(random, height, width), inside)
         if random.random() < options.second_person:
             other, other_inside = _reframe(random, pick(random), height, width, zoomed_out=True)
             framed = _paste(other, framed, other_inside)
-        return self._recolour(random, framed)
+        if exchange and random.random() < options.occlusion:
+            framed = _cover(random, framed, self._empty(random, height, width))
+        return self.recolour(random, framed)
+
+    def recolour(self, random: Random, sample: Sample) -> Sample:
+        """Change light, colour and noise, but not the mask; the study's sets change nothing."""
+        options = self._options
+        if options.set != "ours":
+            return sample
+        self._colour.set_random_seed(int(random.integers(2**31)))
+        image = self._colour(image=sample.image)["image"]
+        for chance, change in (
+            (options.mixed_light, damage.mixed_light),
+            (options.low_light, damage.low_light),
+            (options.webcam, damage.webcam),
+            (options.h264, damage.h264),
+        ):
+            if random.random() < chance:
+                image = change(random, image)
+        return replace(sample, image=image)
+
+    def _as_the_study(self, random: Random, sample: Sample, height: int, width: int) -> Sample:
+        """The whole picture at the wanted size, then the changes of its set."""
+        size = (width, height)
+        image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(sample.mask, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(sample.weight, size, interpolation=cv2.INTER_NEAREST)
+        assert self._study is not None
+        self._study.set_random_seed(int(random.integers(2**31)))
+        # What an affine map brings in from outside is black, and no person: it counts.
+        changed = self._study(image=image, masks=[mask, 255 - weight])
+        mask, missing = changed["masks"]
+        return Sample(changed["image"], mask, 255 - missing, sample.name)
 
     def _empty(self, random: Random, height: int, width: int) -> Sample:
         background = self._backgrounds[int(random.integers(len(self._backgrounds)))]
         matrix = _crop_matrix(random, background.shape[:2], height, width, zoom=(0.5, 1.0))
         image = _warp(background, matrix, height, width, cv2.INTER_AREA)
         return Sample(
-            image, np.zeros((height, width), np.uint8), np.full((height, width), 255, np.uint8)
+            image,
+            np.zeros((height, width), np.uint8),
+            np.full((height, width), 255, np.uint8),
+            "a background",
         )
-
-    def _recolour(self, random: Random, sample: Sample) -> Sample:
-        self._colour.set_random_seed(int(random.integers(2**31)))
-        return Sample(self._colour(image=sample.image)["image"], sample.mask, sample.weight)
 
 
 def _reframe(
-    random: Random, sample: Sample, height: int, width: int, *, zoomed_out: bool
+    random: Random,
+    sample: Sample,
+    height: int,
+    width: int,
+    *,
+    zoomed_out: bool,
+    cut: bool = False,
 ) -> tuple[Sample, NDArray[np.uint8]]:
     """Crop, turn and mirror at random; also says which pixels (255) lie inside the old picture."""
     zoom = (1.2, 2.8) if zoomed_out else (0.55, 1.1)
     matrix = _crop_matrix(random, sample.image.shape[:2], height, width, zoom=zoom)
+    if cut:
+        matrix = _push_out(random, matrix, sample.mask, height, width)
     inside = cv2.warpAffine(
         np.full(sample.mask.shape, 255, np.uint8), matrix, (width, height), flags=cv2.INTER_LINEAR
     )
@@ -140,8 +139,32 @@ def _reframe(
         _warp(sample.image, matrix, height, width, cv2.INTER_LINEAR),
         _warp(sample.mask, matrix, height, width, cv2.INTER_LINEAR),
         _warp(sample.weight, matrix, height, width, cv2.INTER_NEAREST),
+        sample.name,
     )
     return framed, np.asarray(inside, np.uint8)
+
+
+def _push_out(
+    random: Random,
+    matrix: NDArray[np.float64],
+    mask: NDArray[np.uint8],
+    height: int,
+    width: int,
+) -> NDArray[np.float64]:
+    """Move a crop so that the frame's edge cuts off a quarter to three quarters of the people."""
+    rows, columns = np.nonzero(mask > 127)
+    if not len(rows):
+        return matrix
+    seen = matrix[:, :2] @ np.stack([columns, rows]).astype(np.float64) + matrix[:, 2:]
+    share = random.uniform(0.25, 0.75)
+    # Never the upper edge: most bodies end at the picture's lower one, which would then be seen.
+    axis, at_end = ((0, False), (0, True), (1, True))[random.integers(3)]
+    # So many of the people's pixels lie beyond the edge afterwards.
+    position = float(np.quantile(seen[axis], 1 - share if at_end else share))
+    edge = (width, height)[axis] if at_end else 0
+    moved = matrix.copy()
+    moved[axis, 2] += edge - position
+    return moved
 
 
 def _crop_matrix(
@@ -206,5 +229,27 @@ def _paste(front: Sample, behind: Sample, inside: NDArray[np.uint8]) -> Sample:
     weight = np.where(alpha > 0.5, front.weight, behind.weight)
     weight[unsure] = 0
     return Sample(
-        np.round(image).astype(np.uint8), np.round(mask).astype(np.uint8), weight.astype(np.uint8)
+        np.round(image).astype(np.uint8),
+        np.round(mask).astype(np.uint8),
+        weight.astype(np.uint8),
+        f"{front.name} before {behind.name}",
+    )
+
+
+def _cover(random: Random, sample: Sample, stuff: Sample) -> Sample:
+    """Hide a part of a picture behind something that is no person; the mask is empty there."""
+    height, width = sample.mask.shape
+    centre = random.uniform(0, 1, 2) * (width, height)
+    angles = np.sort(random.uniform(0, 2 * np.pi, int(random.integers(4, 9))))
+    radius = random.uniform(0.08, 0.3) * min(height, width) * random.uniform(0.6, 1.4, len(angles))
+    outline = centre + radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    cover = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(cover, [np.round(outline).astype(np.int32)], 255)
+    alpha = cv2.GaussianBlur(cover, (3, 3), 0).astype(np.float32) / 255
+    share = alpha[..., None]
+    return Sample(
+        np.round(share * stuff.image + (1 - share) * sample.image).astype(np.uint8),
+        np.round((1 - alpha) * sample.mask).astype(np.uint8),
+        np.where(cover > 0, 255, sample.weight).astype(np.uint8),
+        sample.name,
     )

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from humanseg.metrics import boundary_f, dice, iou
 from humanseg_training.config import DataSet
-from humanseg_training.data import list_pairs, read_pair
+from humanseg_training.data import list_pairs, read_pairs
+from humanseg_training.predict import Predict, predict_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Predict = Callable[[Sequence["NDArray[np.uint8]"]], Sequence["NDArray[np.float32]"]]
-"""Pictures (H, W, 3) RGB of one size -> alphas (H, W) 0..1 of that size."""
-
-CHUNK = 16
 THRESHOLD = 0.5
 
 
@@ -56,6 +51,66 @@ class Scores:
         """Mean of the pictures' boundary F."""
         return float(np.mean([picture.boundary_f for picture in self.pictures]))
 
+    def table(self) -> dict[str, float]:
+        """Scores by name, rounded as cards and logs hold them."""
+        return {
+            "dice": round(self.dice, 4),
+            "pooled_dice": round(self.pooled_dice, 4),
+            "iou": round(self.iou, 4),
+            "boundary_f": round(self.boundary_f, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """A set of pictures to score on, held in memory.
+
+    Attributes:
+        names: file names of the pictures.
+        images: (H, W, 3) uint8 RGB each; sizes may differ.
+        masks: (H, W) bool each.
+    """
+
+    names: tuple[str, ...]
+    images: tuple[NDArray[np.uint8], ...]
+    masks: tuple[NDArray[np.bool_], ...]
+
+
+def read_truths(root: Path, data: DataSet) -> Truths:
+    """Read a set to score on.
+
+    Raises:
+        TrainingDataError: the set is missing or damaged; every fault is named.
+    """
+    pairs = list_pairs(root, data)
+    read = read_pairs(pairs)
+    return Truths(
+        tuple(pair.image.name for pair in pairs),
+        tuple(image for image, _ in read),
+        tuple(mask > 127 for _, mask in read),
+    )
+
+
+def score_picture(
+    name: str, prediction: NDArray[np.bool_], truth: NDArray[np.bool_]
+) -> PictureScore:
+    """All scores of one picture; prediction and truth (H, W)."""
+    return PictureScore(
+        name, dice(prediction, truth), iou(prediction, truth), boundary_f(prediction, truth)
+    )
+
+
+def score(truths: Truths, predict: Predict) -> Scores:
+    """Score a predictor on pictures in memory."""
+    alphas = predict_all(list(truths.images), predict)
+    predictions = [alpha > THRESHOLD for alpha in alphas]
+    overlap = total = 0
+    for found, truth in zip(predictions, truths.masks, strict=True):
+        overlap += int((found & truth).sum())
+        total += int(found.sum()) + int(truth.sum())
+    pictures = map(score_picture, truths.names, predictions, truths.masks)
+    return Scores(tuple(pictures), 2 * overlap / total if total else 1.0)
+
 
 def evaluate(root: Path, data: DataSet, predict: Predict) -> Scores:
     """Score a predictor on all pictures of a set.
@@ -63,57 +118,4 @@ def evaluate(root: Path, data: DataSet, predict: Predict) -> Scores:
     Raises:
         TrainingDataError: the set is missing or damaged.
     """
-    names, images, truths = [], [], []
-    for pair in list_pairs(root, data):
-        image, mask = read_pair(pair)
-        names.append(pair.image.name)
-        images.append(image)
-        truths.append(mask > 127)
-    predictions = [alpha > THRESHOLD for alpha in _predict_by_size(images, predict)]
-    overlap = sum(int((p & t).sum()) for p, t in zip(predictions, truths, strict=True))
-    total = sum(int(p.sum()) + int(t.sum()) for p, t in zip(predictions, truths, strict=True))
-    pictures = tuple(
-        PictureScore(name, dice(p, t), iou(p, t), boundary_f(p, t))
-        for name, p, t in zip(names, predictions, truths, strict=True)
-    )
-    return Scores(pictures, 2 * overlap / total if total else 1.0)
-
-
-def _predict_by_size(
-    images: list[NDArray[np.uint8]], predict: Predict
-) -> list[NDArray[np.float32]]:
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, image in enumerate(images):
-        by_size.setdefault(image.shape, []).append(index)
-    alphas: dict[int, NDArray[np.float32]] = {}
-    for indices in by_size.values():
-        for begin in range(0, len(indices), CHUNK):
-            chunk = indices[begin : begin + CHUNK]
-            results = predict([images[index] for index in chunk])
-            alphas.update(zip(chunk, results, strict=True))
-    return [alphas[index] for index in range(len(images))]
-
-
-def enlarge(masks: NDArray[np.float32], height: int, width: int) -> list[NDArray[np.float32]]:
-    """Bilinear enlargement of (N, h, w) masks to the pictures' size."""
-    return [
-        np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        for mask in masks
-    ]
-
-
-def preset_predictor(preset: str, *, engine: str = "auto", threads: int | None = None) -> Predict:
-    """Predict as a user's picture is predicted: networks, refinement and all.
-
-    Raises:
-        SettingsError: no such preset or engine.
-        WeightsError: weights are missing or damaged.
-    """
-    from humanseg.segmenter import Segmenter
-
-    segmenter = Segmenter(preset, device="cpu", engine=engine, threads=threads)
-
-    def predict(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
-        return segmenter.predict([np.ascontiguousarray(image[..., ::-1]) for image in images])
-
-    return predict
+    return score(read_truths(root, data), predict)

@@ -3,68 +3,41 @@
 from __future__ import annotations
 
 import json
-import math
-import signal
-import sys
+import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
 
-from humanseg.errors import HumansegError
+from humanseg.errors import SettingsError, SinkError
 from humanseg.models import registry
-from humanseg.sizes import input_size
-from humanseg_training.average import MovingAverage
+from humanseg_training.batches import Batches
 from humanseg_training.checkpoint import (
-    Checkpoint,
     config_table,
     load_checkpoint,
     save_checkpoint,
+    write_whole,
 )
 from humanseg_training.config import Config
-from humanseg_training.data import Batch, Batches
-from humanseg_training.depthwise import speed_up
-from humanseg_training.evaluate import Predict, Scores, enlarge, evaluate
-from humanseg_training.losses import segmentation_loss
-from humanseg_training.pretrained import fill_encoder
+from humanseg_training.data import Faults
+from humanseg_training.evaluate import Truths, read_truths, score
+from humanseg_training.learner import Learner
+from humanseg_training.loading import load
+from humanseg_training.mask_tuner import MaskTuner, save_tuner
+from humanseg_training.pictures import sheet
+from humanseg_training.predict import predictor
 from humanseg_training.schedule import Schedule
+from humanseg_training.stopping import StopRequest, TrainingInterrupted, TrainingStopped
+from humanseg_training.team import Team
+from humanseg_training.tracking import Line, Tracker
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-CHECKPOINT_SECONDS = 300.0
-SCORES_PER_RUN = 12
-LOADING_PROCESSES = 1
-
-
-class TrainingStopped(HumansegError):
-    """The loss of a run was no number; the checkpoint from before is kept."""
-
-
-class TrainingInterrupted(TrainingStopped):
-    """Ctrl-C or SIGTERM ended the run; a checkpoint of its last step is kept."""
-
-    exit_code = 130
-
-
-class _Steps(Dataset[tuple[int, Batch]]):
-    """Batches by step, for the loading process."""
-
-    def __init__(self, batches: Batches, schedule: Schedule) -> None:
-        self._batches, self._schedule = batches, schedule
-
-    def __len__(self) -> int:
-        return self._schedule.steps
-
-    def __getitem__(self, step: int) -> tuple[int, Batch]:
-        return step, self._batches.batch(step, pixels=self._schedule.at(step).stage.pixels)
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
 
 
 def train(
@@ -74,209 +47,190 @@ def train(
     *,
     resume: bool = False,
     weights_folder: Path = registry.WEIGHTS_FOLDER,
+    wandb: str = "",
     on_line: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train one network; write checkpoints, a log and the averaged weights under `out`.
+    """Train one network; write checkpoints, logs, pictures and the averaged weights under `out`.
+
+    Under torchrun all processes call it alike and share each batch.
 
     Args:
         config: of the run.
         root: folder that the config's folders lie in.
         out: folder of the run, made when missing.
         resume: go on from `out/checkpoint.pt`.
-        weights_folder: where `config.start_from` is looked up.
-        on_line: takes one line of progress after every scoring.
+        weights_folder: where `start_from`, `teacher` and `tuner_behind` are looked up.
+        wandb: project of Weights & Biases to log to, too; "" for none.
+        on_line: takes one line of progress, in JSON, after every scoring.
 
     Returns:
-        Path of the weights' card.
+        Path of the weights' card, or of the mask tuner.
 
     Raises:
         TrainingDataError: pictures or masks are missing or wrong; before the first step.
+        SettingsError: the config does not fit this machine, or `out` holds a run already.
         WeightsError: the checkpoint to resume does not fit.
         TrainingInterrupted: Ctrl-C or SIGTERM.
         TrainingStopped: a loss that is no number.
-        SinkError: a checkpoint cannot be written.
+        SinkError: a checkpoint or a log cannot be written.
     """
-    torch.manual_seed(config.seed)
-    network = registry.build(config.network, config.width)
-    if config.encoder:
-        fill_encoder(network, config.encoder)
-    if config.start_from:
-        network.load_state_dict(registry.load(config.start_from, weights_folder).state_dict())
-    speed_up(network)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = MovingAverage(network, config.average_decay)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=1.0, weight_decay=config.weight_decay, fused=True
-    )
-    begin = 0
-    if resume:
-        checkpoint = load_checkpoint(out / "checkpoint.pt", config)
-        network.load_state_dict(checkpoint.network)
-        average.network.load_state_dict(checkpoint.average)
-        optimizer.load_state_dict(checkpoint.optimizer)
-        begin = checkpoint.step
-    batches = Batches(config, root)
-    schedule = Schedule(config, batches.picture_count)
-    score_every = max(1, schedule.steps // SCORES_PER_RUN)
-
-    def save(step: int) -> None:
-        state = (network.state_dict(), average.network.state_dict(), optimizer.state_dict())
-        save_checkpoint(Checkpoint(step, *state, config_table(config)), out / "checkpoint.pt")
-
-    out.mkdir(parents=True, exist_ok=True)
-    losses: list[float] = []
-    scores: Scores | None = None
-    saved_at = started_at = time.monotonic()
-    with _StopRequest() as stop, (out / "log.jsonl").open("a", encoding="utf-8") as log:
-        for step, batch in _load(batches, schedule, begin):
-            if stop.requested:
-                save(step)
-                raise TrainingInterrupted(
-                    f"stopped before step {step} of {schedule.steps}",
-                    subject=config.name,
-                    hint="the same command with --resume goes on",
-                )
-            moment = schedule.at(step)
-            for group in optimizer.param_groups:
-                group["lr"] = moment.learning_rate
-            loss = _step(network, optimizer, batch, config)
-            if not math.isfinite(loss):
-                raise TrainingStopped(
-                    f"the loss of step {step} is {loss}",
-                    subject=config.name,
-                    hint=f"{out / 'checkpoint.pt'} is from before; lower the learning rate",
-                )
-            losses.append(loss)
-            average.update(network, step)
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                save(step + 1)
-                saved_at = time.monotonic()
-            if (step + 1) % score_every == 0 or step + 1 == schedule.steps:
-                scores = evaluate(root, config.validation, predictor(average.network))
-                line = {
-                    "step": step + 1,
-                    "steps": schedule.steps,
-                    "pixels": moment.stage.pixels,
-                    "loss": round(float(np.mean(losses)), 5),
-                    **score_table(scores),
-                    "seconds": round(time.monotonic() - started_at),
-                }
-                print(json.dumps(line), file=log, flush=True)
-                on_line(json.dumps(line))
-                losses.clear()
-        save(schedule.steps)
-    if scores is None:  # resumed at its very end: the loop had nothing left to score
-        scores = evaluate(root, config.validation, predictor(average.network))
-    registry.save(
-        average.network,
-        out,
-        config.name,
-        architecture=config.network,
-        width=config.width,
-        training=_training_table(config, schedule.steps, batches.picture_count),
-        scores={"set": config.validation.images, **score_table(scores)},
-    )
-    return out / f"{config.name}.toml"
+    if not resume and (out / CHECKPOINT).exists():
+        raise SettingsError(
+            "holds a run already", subject=out, hint="add --resume, or give another --out folder"
+        )
+    with Team(config.device) as team:
+        faults = Faults()
+        with faults.collected():
+            batches = Batches(config, root)
+        with faults.collected():
+            truths = read_truths(root, config.validation)
+        faults.raise_any()
+        learner = Learner(config, team, weights_folder)
+        begin, progress = 0, {"best": -1.0, "stale": 0}
+        if resume:
+            checkpoint = load_checkpoint(out / CHECKPOINT, config)
+            learner.restore(checkpoint)
+            begin, progress = checkpoint.step, {**progress, **checkpoint.progress}
+        schedule = Schedule(config, batches.picture_count)
+        run = _Run(config, out, team, learner, schedule, truths, progress, batches.picture_count)
+        done = run.go(batches, begin, wandb, on_line)
+        return run.finish(done, weights_folder)
 
 
-def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: Config
-) -> float:
-    network.train()
-    images = torch.from_numpy(batch.images).to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = network(images)
-    losses = segmentation_loss(
-        logits.float(),
-        torch.from_numpy(batch.masks),
-        torch.from_numpy(batch.weights),
-        boundary=config.boundary,
-    )
-    optimizer.zero_grad(set_to_none=True)
-    losses["total"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-    optimizer.step()
-    return losses["total"].item()
+class _Run:
+    """A run between its first and its last step."""
 
+    def __init__(
+        self,
+        config: Config,
+        out: Path,
+        team: Team,
+        learner: Learner,
+        schedule: Schedule,
+        truths: Truths,
+        progress: dict[str, Any],
+        picture_count: int,
+    ) -> None:
+        self._config, self._out, self._team, self._learner = config, out, team, learner
+        self._schedule, self._truths, self._progress = schedule, truths, progress
+        self._pictures = picture_count
+        self._score_every = max(1, round(config.score_epochs * picture_count / config.batch))
 
-def _load(batches: Batches, schedule: Schedule, begin: int) -> Iterator[tuple[int, Batch]]:
-    """Batches from `begin` on, made ahead in another process; the pictures are shared by fork."""
-    loader = DataLoader(
-        _Steps(batches, schedule),
-        batch_size=None,
-        sampler=range(begin, schedule.steps),
-        num_workers=LOADING_PROCESSES,
-        prefetch_factor=6,
-        # Where it works, forking shares the pictures instead of copying them.
-        multiprocessing_context="fork" if sys.platform == "linux" else "spawn",
-        worker_init_fn=_single_threaded,
-        collate_fn=_as_is,
-    )
-    yield from loader
+    def go(self, batches: Batches, begin: int, wandb: str, on_line: Callable[[str], None]) -> int:
+        """Train from the step `begin` to the last; the number of steps that are done then."""
+        config, team, learner = self._config, self._team, self._learner
+        steps = self._schedule.steps
+        table, first = config_table(config), team.is_first
+        tracker = Tracker(self._out, begin=begin, config=table, wandb=wandb) if first else None
+        losses: list[float] = []
+        saved_at = started_at = time.monotonic()
+        done = begin
+        with StopRequest() as stop, tracker or nullcontext():
+            if self._has_stopped_early():
+                return done
+            parts = {"part": team.rank, "parts": team.size}
+            for step, batch in load(batches, self._schedule, begin, **parts):
+                if team.any(stop.requested):
+                    self._save(step)
+                    raise TrainingInterrupted(
+                        f"stopped before step {step} of {steps}",
+                        subject=config.name,
+                        hint="the same command with --resume goes on",
+                    )
+                moment = self._schedule.at(step)
+                try:
+                    losses.append(learner.step(batch, step, moment.learning_rate))
+                except TrainingStopped as stopped:
+                    raise self._with_checkpoint(stopped) from None
+                done = step + 1
+                is_scored = done % self._score_every == 0 or done == steps
+                if is_scored and tracker is not None:
+                    line = {
+                        "step": done,
+                        "steps": steps,
+                        "epoch": round(done * config.batch / self._pictures, 2),
+                        "pixels": moment.stage.pixels,
+                        "learning_rate": moment.learning_rate,
+                        "loss": round(float(np.mean(losses)), 5),
+                        **self._score(),
+                        "seconds": round(time.monotonic() - started_at),
+                    }
+                    tracker.add(line, sheet(self._truths, predictor(self._learner.average.network)))
+                    on_line(json.dumps(line))
+                    self._remember(line)
+                    losses.clear()
+                if is_scored or time.monotonic() - saved_at > config.checkpoint_seconds:
+                    self._save(done)
+                    saved_at = time.monotonic()
+                if is_scored and team.any(self._has_stopped_early()):
+                    break
+        return done
 
+    def finish(self, done: int, weights_folder: Path) -> Path:
+        """Write the weights of the run, the best ones if it may stop early; their path."""
+        config, network = self._config, self._learner.average.network
+        if not self._team.is_first:
+            return self._out / f"{config.name}.toml"
+        if config.early_stop and (self._out / BEST).exists():
+            network.load_state_dict(torch.load(self._out / BEST, weights_only=True))
+        if isinstance(network, MaskTuner):
+            path = self._out / f"{config.name}.tuner.safetensors"
+            save_tuner(network, config.tuner_behind, weights_folder, path)
+            return path
+        beside = self._out / "new.part"
+        try:
+            registry.save(
+                network.cpu(),
+                beside,
+                config.name,
+                architecture=config.network,
+                width=config.width,
+                training=_training_table(config, done, self._pictures),
+                scores={"set": config.validation.name, **self._score()},
+            )
+            for ending in (".safetensors", ".toml"):
+                os.replace(beside / f"{config.name}{ending}", self._out / f"{config.name}{ending}")
+        except OSError as error:
+            raise SinkError(
+                f"the weights cannot be written: {error.strerror}",
+                subject=self._out,
+                hint="the checkpoint is there; free some space and use --resume",
+            ) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return self._out / f"{config.name}.toml"
 
-def _as_is(item: Any) -> Any:
-    return item
+    def _score(self) -> dict[str, float]:
+        return score(self._truths, predictor(self._learner.average.network)).table()
 
+    def _save(self, step: int) -> None:
+        if self._team.is_first:
+            checkpoint = self._learner.checkpoint(step, self._progress)
+            save_checkpoint(checkpoint, self._out / CHECKPOINT)
 
-def _single_threaded(_: int) -> None:
-    cv2.setNumThreads(0)
-    # Both reach the whole group of processes; the training process alone decides when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    def _remember(self, line: Line) -> None:
+        """Count for early stopping, and keep the best weights if the run may stop early."""
+        if line["dice"] > self._progress["best"]:
+            self._progress.update(best=line["dice"], stale=0)
+            if self._config.early_stop:
+                write_whole(self._learner.average.network.state_dict(), self._out / BEST)
+        else:
+            self._progress["stale"] += 1
 
+    def _has_stopped_early(self) -> bool:
+        return 0 < self._config.early_stop <= int(self._progress["stale"])
 
-class _StopRequest:
-    """Remembers Ctrl-C and SIGTERM, so that the step in progress can end first."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> _StopRequest:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            self._before[name] = signal.signal(name, self._remember)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for name, handler in self._before.items():
-            signal.signal(name, handler)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-
-
-def predictor(network: nn.Module, *, flip: bool = False) -> Predict:
-    """Make a predictor for `evaluate` from a network; `flip` averages with the mirror image."""
-    network.eval()
-
-    @torch.inference_mode()
-    def predict(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
-        height, width = images[0].shape[:2]
-        size = input_size(height, width)
-        small = [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
-        batch = torch.from_numpy(np.stack(small).transpose(0, 3, 1, 2).astype(np.float32) / 255)
-        logits = network(batch.contiguous(memory_format=torch.channels_last))
-        if flip:
-            logits = (logits + network(batch.flip(-1)).flip(-1)) / 2
-        return enlarge(torch.sigmoid(logits)[:, 0].float().numpy(), height, width)
-
-    return predict
-
-
-def score_table(scores: Scores) -> dict[str, float]:
-    """Scores by name, rounded as cards and logs hold them."""
-    return {
-        "dice": round(scores.dice, 4),
-        "pooled_dice": round(scores.pooled_dice, 4),
-        "iou": round(scores.iou, 4),
-        "boundary_f": round(scores.boundary_f, 4),
-    }
+    def _with_checkpoint(self, stopped: TrainingStopped) -> TrainingStopped:
+        path = self._out / CHECKPOINT
+        where = f"{path} is from before" if path.exists() else "no checkpoint was written before"
+        return TrainingStopped(
+            stopped.what, subject=stopped.subject, hint=f"{where}; {stopped.hint}"
+        )
 
 
 def _training_table(config: Config, steps: int, picture_count: int) -> dict[str, Any]:
     return {
-        "data": [data.images for data in config.data],
+        "data": [data.name for data in config.data],
         "backgrounds": config.backgrounds,
         "stages": [f"{stage.epochs:g} epochs at {stage.pixels} pixels" for stage in config.stages],
         "pictures": picture_count,
@@ -284,7 +238,9 @@ def _training_table(config: Config, steps: int, picture_count: int) -> dict[str,
         "steps": steps,
         "batch": config.batch,
         "seed": config.seed,
+        "augmentation": config.augmentation.set,
         "start_from": config.start_from,
         "encoder": config.encoder,
+        "teacher": list(config.teacher),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,10 +14,23 @@ BOUNDARY_REACH = 2
 """Pixels on either side of an outline that `boundary` weighs more."""
 
 
-def weighted_bce(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross-entropy, mean over the pixels that count; all (N, 1, h, w), masks 0..1."""
+Share = Callable[[Tensor], Tensor]
+"""Mean of a number over all processes that share a batch."""
+
+
+def alone(number: Tensor) -> Tensor:
+    """The mean over the processes when there is only one."""
+    return number
+
+
+def weighted_bce(logits: Tensor, masks: Tensor, weights: Tensor, *, share: Share = alone) -> Tensor:
+    """Binary cross-entropy, mean over the pixels that count; all (N, 1, h, w), masks 0..1.
+
+    The mean of several processes' results is that of the whole batch: each divides by the mean of
+    what counts in all of them.
+    """
     losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+    return (losses * weights).sum() / share(weights.sum()).clamp(min=1.0)
 
 
 def soft_dice(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
@@ -45,7 +60,12 @@ def boundary_band(masks: Tensor) -> Tensor:
 
 
 def segmentation_loss(
-    logits: Tensor, masks: Tensor, weights: Tensor, *, boundary: float = 0.0
+    logits: Tensor,
+    masks: Tensor,
+    weights: Tensor,
+    *,
+    boundary: float = 0.0,
+    share: Share = alone,
 ) -> dict[str, Tensor]:
     """The terms by name, and their sum as "total".
 
@@ -54,8 +74,22 @@ def segmentation_loss(
         masks: (N, 1, h, w), 0..1.
         weights: (N, 1, h, w), 0 or more; 0 leaves a pixel out.
         boundary: by how much more the cross-entropy of a pixel on an outline counts.
+        share: mean over all processes that share the batch.
     """
     near = weights * (1 + boundary * boundary_band(masks)) if boundary else weights
-    bce = weighted_bce(logits, masks, near)
+    bce = weighted_bce(logits, masks, near, share=share)
     dice = soft_dice(logits, masks, weights)
     return {"bce": bce, "dice": dice, "total": bce + dice}
+
+
+def disagreement(logits: Tensor, other: Tensor, weights: Tensor, *, share: Share = alone) -> Tensor:
+    """Mean squared difference of two masks of the same scene; all (N, 1, h, w).
+
+    Args:
+        logits: of one view.
+        other: of the other view, brought to the geometry of the first.
+        weights: 0 where the views have nothing in common.
+        share: mean over all processes that share the batch.
+    """
+    squares = (torch.sigmoid(logits) - torch.sigmoid(other)) ** 2
+    return (squares * weights).sum() / share(weights.sum()).clamp(min=1.0)

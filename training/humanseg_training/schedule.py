@@ -23,13 +23,14 @@ class Moment:
 
 
 class Schedule:
-    """One one-cycle schedule a stage: cosine up, cosine down.
+    """One schedule a stage: one-cycle (cosine up, cosine down) or cosine (down only).
 
     Source: Smith and Topin, "Super-Convergence", arXiv:1708.07120.
     """
 
     def __init__(self, config: Config, picture_count: int) -> None:
         self._stages = config.stages
+        self._factor = one_cycle if config.schedule == "one-cycle" else cosine
         self._lengths = [
             max(1, round(stage.epochs * picture_count / config.batch)) for stage in config.stages
         ]
@@ -49,7 +50,7 @@ class Schedule:
         for stage, length in zip(self._stages, self._lengths, strict=True):
             if begin <= step < begin + length:
                 share = (step - begin) / length
-                return Moment(stage, stage.learning_rate * one_cycle(share))
+                return Moment(stage, stage.learning_rate * self._factor(share))
             begin += length
         raise ValueError(f"the run has {self.steps} steps, not {step + 1}")
 
@@ -61,3 +62,11 @@ def one_cycle(share: float) -> float:
     else:
         low, high, progress = 1.0, 1 / END_DIVISOR, (share - WARM_UP) / (1 - WARM_UP)
     return low + (high - low) * (1 - math.cos(math.pi * progress)) / 2
+
+
+def cosine(share: float) -> float:
+    """Factor of the first learning rate after a share (0..1) of a stage, without warm-up.
+
+    Source: Loshchilov and Hutter, "SGDR", arXiv:1608.03983, one period.
+    """
+    return 1 / END_DIVISOR + (1 - 1 / END_DIVISOR) * (1 + math.cos(math.pi * share)) / 2
