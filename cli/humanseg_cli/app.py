@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-import humanseg
 from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
 from humanseg_cli.compare import compare
@@ -22,6 +21,7 @@ from humanseg_cli.live import live
 from humanseg_cli.models import models
 from humanseg_cli.snapshot import snapshot
 from humanseg_cli.train import train
+from humanseg_cli.version import version_lines
 from humanseg_cli.video import video
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ for panel, functions in COMMANDS.items():
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"humanseg {humanseg.__version__}")
+        print("\n".join(version_lines()))
         raise typer.Exit
 
 
@@ -55,7 +55,7 @@ def humanseg_command(
         typer.Option(
             "--version",
             metavar="",
-            help="Print the version.",
+            help="Print version, engine and device.",
             callback=_print_version,
             is_eager=True,
         ),

@@ -221,7 +221,7 @@ def test_models_and_version() -> None:
         "fast",
         *table["presets"]["best"]["models"],
     }
-    assert _run("--version").stdout == f"humanseg {humanseg.__version__}\n"
+    assert _run("--version").stdout.startswith(f"humanseg {humanseg.__version__}\nengine: ")
 
 
 def test_doctor_finds_no_problem_here() -> None:

@@ -1,5 +1,6 @@
 """What the wheel holds, and what it does not."""
 
+import importlib
 import subprocess
 import sys
 import tarfile
@@ -50,6 +51,31 @@ def test_all_three_say_that_they_are_typed(wheel):
     _, files = wheel
     for package in ("humanseg", "humanseg_cli", "humanseg_training"):
         assert f"{package}/py.typed" in files
+
+
+def test_man_page_icon_and_menu_entry_go_where_systems_look(wheel):
+    _, files = wheel
+    under_prefix = {path.partition(".data/data/")[2] for path in files if ".data/data/" in path}
+    assert under_prefix == {
+        "share/man/man1/humanseg.1",
+        "share/applications/humanseg.desktop",
+        "share/icons/hicolor/scalable/apps/humanseg.svg",
+        "share/icons/hicolor/256x256/apps/humanseg.png",
+    }
+
+
+def test_nothing_of_tests_and_samples_is_inside(wheel):
+    _, files = wheel
+    assert not [path for path in files if Path(path).suffix in (".mp4", ".mkv", ".pyc", ".npz")]
+    assert not [path for path in files if "test_" in Path(path).name]
+
+
+def test_command_and_fixture_are_found_by_their_entry_points():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    targets = [*project["scripts"].values(), *project["entry-points"]["pytest11"].values()]
+    for target in targets:
+        module, _, name = target.partition(":")
+        assert hasattr(importlib.import_module(module), name or "assert_masks_close")
 
 
 def test_weights_and_configs_of_every_preset_are_inside(wheel):

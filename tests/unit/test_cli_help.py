@@ -6,11 +6,13 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 import pytest
 from typer.testing import CliRunner
 
 import humanseg
+from humanseg.engines import choose
 from humanseg_cli.app import COMMANDS, app
 
 NAMES = [
@@ -52,9 +54,19 @@ def test_main_help_names_every_command() -> None:
     assert expected == NAMES
 
 
-def test_version() -> None:
+def test_version_names_engine_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "may_have_gpu", lambda: False)
+    monkeypatch.setattr(choose, "has_openvino", lambda: False)
     result = CliRunner().invoke(app, ["--version"])
-    assert (result.exit_code, result.stdout) == (0, f"humanseg {humanseg.__version__}\n")
+    first, engine, python = result.stdout.splitlines()
+    assert (result.exit_code, first) == (0, f"humanseg {humanseg.__version__}")
+    assert engine == f"engine: torch {metadata.version('torch')} on cpu"
+    assert python.startswith("Python 3.")
+    monkeypatch.setattr(choose, "may_have_gpu", lambda: True)
+    engine = CliRunner().invoke(app, ["--version"]).stdout.splitlines()[1]
+    assert engine.endswith(
+        f" on a GPU if it can use one, else {engine.split()[1]} {metadata.version('torch')} on cpu"
+    )
 
 
 def test_misspelt_command_is_corrected() -> None:
