@@ -19,6 +19,9 @@ LONGEST_PATIENCE = 60
 LAG = 0.1
 """Share of the camera's frames without a mask in time, above which the work is too much."""
 
+LAGGING_WINDOWS = 2
+"""Windows with such a lag, one after the other, before less is done: a hiccup is no load."""
+
 FAST = "fast"
 
 
@@ -55,8 +58,8 @@ def steps(preset: str) -> tuple[Step, ...]:
 class Effort:
     """Chooses the amount of work by what the last seconds took.
 
-    One step less after a window over the limit, or in which many frames found the networks busy;
-    one step more after several windows with room. A step up that proves too much doubles the
+    One step less after a window over the limit, or two in which many frames found the networks
+    busy; one step more after several windows with room. A step up that proves too much doubles the
     wait before the next.
 
     Attributes:
@@ -79,7 +82,8 @@ class Effort:
         self._steps = steps(preset)
         self._at = 0
         self._patience = PATIENCE
-        self._calm = 0
+        self._calm = self._lagging = 0
+        self._has_told_end = False
         self._since_rise: int | None = None
         self._begin: tuple[float, float, int, int] | None = None
         self.warning = None
@@ -118,7 +122,8 @@ class Effort:
 
     def _judge(self, cores: float, lag: float) -> bool:
         is_over = self._limit is not None and cores > self._limit
-        if is_over or lag > LAG:
+        self._lagging = self._lagging + 1 if lag > LAG else 0
+        if is_over or self._lagging >= LAGGING_WINDOWS:
             return self._fall(self._reason(cores, is_over=is_over))
         has_room = self._limit is None or cores < ROOM * self._limit
         self._calm = self._calm + 1 if has_room else 0
@@ -135,6 +140,9 @@ class Effort:
     def _fall(self, reason: str) -> bool:
         if self._at == len(self._steps) - 1:
             self._calm = 0
+            if self._has_told_end:
+                return False
+            self._has_told_end = True
             self.warning = f"{reason}; there is no less to do than {self.step.about}"
             return False
         if self._since_rise is not None and self._since_rise <= PATIENCE:
@@ -146,7 +154,8 @@ class Effort:
 
     def _move(self, steps_down: int) -> None:
         self._at += steps_down
-        self._calm = 0
+        self._calm = self._lagging = 0
+        self._has_told_end = False
         self.settle()
 
     def _reason(self, cores: float, *, is_over: bool) -> str:

@@ -104,5 +104,9 @@ def live(
                 display.show(session.status())
 
         session.run(
-            tick, on_key=lambda key: obey(keys.of_preview(key)), frames=frames, seconds=seconds
+            tick,
+            on_key=lambda key: obey(keys.of_preview(key)),
+            hint=keys.SHOWN_KEYS,
+            frames=frames,
+            seconds=seconds,
         )

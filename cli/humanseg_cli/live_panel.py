@@ -31,7 +31,6 @@ STATES = {
 }
 
 CAUSES = {
-    "camera": "not given by the camera",
     "busy": "networks busy",
     "replaced": "replaced before sending",
 }
@@ -40,16 +39,17 @@ CAUSES = {
 class Display:
     """Draws a status when it is time for it.
 
-    A panel on a terminal; elsewhere a line of JSON if asked for, and else nothing but what is new
-    among the warnings.
+    A panel on a terminal; elsewhere a line of JSON if asked for, and else nothing but what is new:
+    warnings, and a camera that is lost and comes back.
     """
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self._as_json = as_json
         self._quiet = quiet
         self._live: Live | None = None
-        self._due = 0.0
+        self._due = time.monotonic()
         self._told: set[str] = set()
+        self._is_camera_lost = False
         self._message = ""
 
     def __enter__(self) -> Display:
@@ -76,24 +76,41 @@ class Display:
 
     def show(self, status: LiveStatus) -> None:
         """Draw a status."""
-        self._due = time.monotonic() + (JSON_SECONDS if self._as_json else PANEL_SECONDS)
+        now = time.monotonic()
+        period = JSON_SECONDS if self._as_json else PANEL_SECONDS
+        # Counted from when it was due, so that the lines do not drift.
+        self._due = max(self._due + period, now)
         if self._as_json:
             print(json.dumps(status.fields()), flush=True)
         elif self._live is not None:
             self._live.update(panel(status, self._message), refresh=True)
         elif not self._quiet:
-            self._tell_warnings(status)
+            self._tell_news(status)
 
     def tell(self, message: str) -> None:
         """Show what a key or a signal did."""
         self._message = message
-        self._due = 0.0
+        if self._live is not None:
+            self._due = min(self._due, time.monotonic())
+        elif not self._as_json and not self._quiet:
+            _say(message)
 
-    def _tell_warnings(self, status: LiveStatus) -> None:
+    def _tell_news(self, status: LiveStatus) -> None:
         for warning in status.warnings:
             if warning not in self._told:
-                print(f"Warning: {warning}", file=sys.stderr, flush=True)
+                _say(f"Warning: {warning}")
         self._told = set(status.warnings)
+        is_lost = status.camera_state == "lost" or (
+            self._is_camera_lost and status.camera_state == "opening"
+        )
+        if is_lost != self._is_camera_lost:
+            lost = f"Camera lost: {status.camera_problem}"
+            _say(lost if is_lost else f"The camera is back: {status.camera}")
+        self._is_camera_lost = is_lost
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def panel(status: LiveStatus, message: str = "") -> RenderableType:

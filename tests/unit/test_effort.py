@@ -53,6 +53,10 @@ def test_with_less_than_nothing_to_take_away_it_says_that_the_limit_cannot_be_ke
     load = Load(Effort("fast", 0.1), cores={FAST: 0.5, FAST_HALF: 0.4})
     assert load.windows(6)[-1] == FAST_HALF
     assert "no less to do" in load.effort.warning
+    told = load.effort.warning
+    load.cores[FAST_HALF] = 0.41
+    load.windows(3)
+    assert load.effort.warning == told
 
 
 def test_it_steps_up_again_only_after_a_while_with_room():
@@ -83,8 +87,15 @@ def test_a_step_up_that_proves_too_much_is_tried_less_and_less_often():
 
 def test_networks_that_cannot_keep_up_get_less_to_do_without_any_limit():
     load = Load(Effort("balanced"), lags={FULL: 0.4})
-    assert load.windows(2)[-1] == HALF
+    assert load.windows(3)[-1] == HALF
     assert "could not keep up" in load.effort.warning
+
+
+def test_one_hiccup_is_no_reason_to_do_less():
+    load = Load(Effort("balanced"), lags={FULL: 0.5})
+    load.window()
+    load.lags[FULL] = 0.0
+    assert set(load.windows(5)) == {FULL}
 
 
 def test_a_few_missed_frames_are_nothing():
