@@ -103,7 +103,11 @@ def test_the_last_frame_stands_for_a_second_and_then_the_card_takes_its_place(
         camera.frames.clear()
         camera.times.clear()
         clock.advance(5)
-        stood = [at - sent_at for at, value in zip(camera.times, values(camera)) if value == 100]
+        stood = [
+            at - sent_at
+            for at, value in zip(camera.times, values(camera), strict=True)
+            if value == 100
+        ]
         assert max(stood) == pytest.approx(1, abs=1.5 / RATE)
         assert values(camera)[len(stood) :] == [CARD] * (len(camera.frames) - len(stood))
         assert len(camera.frames) == pytest.approx(5 * RATE, abs=1)
