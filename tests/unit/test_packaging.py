@@ -108,5 +108,5 @@ def test_commands_of_the_notes_exist():
     assert len(runs) >= 3
     for run in runs:
         check_command(["humanseg", *shlex.split(run)])
-    for name in re.findall(r"packaging/([\w.]+)", text):
+    for name in re.findall(r"packaging/([\w.-]+)", text):
         assert (PACKAGING / name).exists(), name
