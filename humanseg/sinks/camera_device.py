@@ -143,9 +143,11 @@ def _open(
     pyvirtualcam: Any, request: CameraRequest, backend: str, device: str | None, ioctl: Ioctl
 ) -> CameraDevice:
     pixel_format = _format_for(backend, request.pixel_format)
-    before = set(loopback.descriptors())
-    if backend == LOOPBACK and device is not None:
-        loopback.check_device(device, ioctl=ioctl)
+    path = device if backend == LOOPBACK else None
+    before: set[int] = set()
+    if path is not None:
+        loopback.check_device(path, ioctl=ioctl)
+        before = loopback.writing_descriptors(path)
     camera = pyvirtualcam.Camera(
         request.width,
         request.height,
@@ -156,24 +158,15 @@ def _open(
     )
     try:
         writer = None
-        if backend == LOOPBACK:
-            writer = _writer(camera, request, pixel_format, before, ioctl)
+        if path is not None and (opened := loopback.writing_descriptors(path) - before):
+            size = (request.height, request.width)
+            writer = LoopbackWriter(
+                opened.pop(), path, size=size, pixel_format=pixel_format, ioctl=ioctl
+            )
         return CameraDevice(camera, request, pixel_format, writer)
     except BaseException:
         camera.close()
         raise
-
-
-def _writer(
-    camera: Any, request: CameraRequest, pixel_format: str, before: set[int], ioctl: Ioctl
-) -> LoopbackWriter | None:
-    """What tells of errors; None where the descriptor cannot be found, as without /proc."""
-    path = str(camera.device)
-    descriptor = loopback.find_descriptor(path, before)
-    if descriptor is None:
-        return None
-    size = (request.height, request.width)
-    return LoopbackWriter(descriptor, path, size=size, pixel_format=pixel_format, ioctl=ioctl)
 
 
 def _import_pyvirtualcam() -> Any:

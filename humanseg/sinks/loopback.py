@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +114,7 @@ class LoopbackWriter(Closing):
         """Take part in an open descriptor, which stays its owner's to close.
 
         Args:
-            descriptor: pyvirtualcam's, see `find_descriptor`.
+            descriptor: pyvirtualcam's, see `writing_descriptors`.
             path: of the device.
             size: (height, width) that was asked for.
             pixel_format: that was asked for, one of FORMATS.
@@ -178,27 +177,20 @@ class LoopbackWriter(Closing):
             raise holds_other_format(self._path, held)
 
 
-def descriptors() -> Iterator[int]:
-    """Open descriptors of this process; none where the system does not list them."""
-    with contextlib.suppress(OSError):
-        yield from map(int, os.listdir("/proc/self/fd"))  # noqa: PTH208
+def writing_descriptors(path: str) -> set[int]:
+    """This process's descriptors that are open for writing to a device.
 
-
-def find_descriptor(path: str, before: set[int]) -> int | None:
-    """The descriptor that was opened for writing to a device.
-
-    Args:
-        path: of the device.
-        before: descriptors that were open earlier, and do not count.
+    Empty where the system does not list them.
     """
     import fcntl  # not on Windows
 
-    for descriptor in descriptors():
-        if descriptor in before:
-            continue
-        with contextlib.suppress(OSError):
-            mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
-            is_device = os.path.samestat(os.fstat(descriptor), Path(path).stat())
-            if mode != os.O_RDONLY and is_device:
-                return descriptor
-    return None
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        device = Path(path).stat()
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+            # The listing's own descriptor is among them, and closed again.
+            with contextlib.suppress(OSError):
+                mode = fcntl.fcntl(int(name), fcntl.F_GETFL) & os.O_ACCMODE
+                if mode != os.O_RDONLY and os.path.samestat(os.fstat(int(name)), device):
+                    found.add(int(name))
+    return found
