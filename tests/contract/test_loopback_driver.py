@@ -1,0 +1,219 @@
+"""pyvirtualcam's own back-end of Linux, with a pipe for a device and a driver that is a double.
+
+Everything is real but the kernel's answers to `ioctl`: pyvirtualcam's compiled code opens the
+device, and what we write arrives at the other end of the pipe. The double goes into a child process
+by LD_PRELOAD, so that nothing of it stays in this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyvirtualcam")
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="v4l2loopback is Linux's"),
+    pytest.mark.skipif(COMPILER is None, reason="no C compiler"),
+    pytest.mark.skipif(
+        not Path("/usr/include/linux/videodev2.h").exists(), reason="no headers of the kernel"
+    ),
+]
+
+BEGINNING = """
+import json, os
+from fractions import Fraction
+import numpy as np
+from humanseg.errors import SinkError
+from humanseg.frames import Frame
+from humanseg.sinks.virtual_camera import VirtualCameraSink
+from humanseg.testing import FakeClock
+
+PATH = os.environ["FAKE_LOOPBACK"]
+
+def plug_in():
+    os.mkfifo(PATH)
+    return os.open(PATH, os.O_RDONLY | os.O_NONBLOCK)
+
+def read():
+    try:
+        return os.read(reader, 1 << 20)
+    except BlockingIOError:
+        return b""
+
+def open_sink(**options):
+    return VirtualCameraSink(
+        size=(48, 64), rate=30, device=PATH, clock=clock, card=np.full((48, 64, 3), 255, np.uint8),
+        **options,
+    )
+
+def frame(value):
+    return Frame(np.full((48, 64, 3), value, np.uint8), 0, Fraction(0))
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+def tell(**facts):
+    print(json.dumps(facts))
+
+reader, clock = plug_in(), FakeClock()
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    library = tmp_path_factory.mktemp("driver") / "driver.so"
+    source = Path(__file__).with_name("loopback_driver.c")
+    command = [str(COMPILER), "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if built.returncode:
+        pytest.skip(f"the double of the driver cannot be built: {built.stderr.strip()}")
+    return library
+
+
+def play(driver: Path, folder: Path, script: str, **settings: str) -> dict[str, Any]:
+    """What a script in a child process tells of a device at folder/video10."""
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(driver),
+        "FAKE_LOOPBACK": str(folder / "video10"),
+        **settings,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", BEGINNING + textwrap.dedent(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return dict(json.loads(done.stdout))
+
+
+def test_frames_arrive_at_the_other_end(driver: Path, tmp_path: Path) -> None:
+    told = play(
+        driver,
+        tmp_path,
+        """
+        with open_sink() as sink:
+            clock.advance(0.5 / 30)
+            first = read()
+            sink.write(frame(0))
+            clock.settle()
+            second = read()
+            tell(
+                name=sink.describe(), sizes=[len(first), len(second)],
+                brightness=[first[0], second[0]], state=sink.state.name,
+            )
+        """,
+    )
+    assert told == {
+        "name": f"{tmp_path / 'video10'} 64x48 30 fps i420 (v4l2loopback)",
+        "sizes": [48 * 64 * 3 // 2] * 2,
+        "brightness": [235, 16],
+        "state": "OK",
+    }
+
+
+def test_a_device_removed_while_running_is_noticed_and_comes_back(
+    driver: Path, tmp_path: Path
+) -> None:
+    told = play(
+        driver,
+        tmp_path,
+        """
+        before = descriptors()
+        with open_sink() as sink:
+            states, errors = [], []
+            for _ in range(5):
+                clock.advance(0.1)
+                os.unlink(PATH)
+                os.close(reader)
+                clock.advance(0.1)
+                states.append(sink.state.name)
+                errors.append(sink.error.what)
+                clock.advance(16)
+                errors.append(sink.error.what)
+                reader = plug_in()
+                sink.write(frame(0))
+                for _ in range(160):  # the pipe holds half a second
+                    clock.advance(0.1)
+                    last = read()
+                states.append(sink.state.name)
+        tell(
+            states=sorted(set(states)), errors=sorted(set(errors)), last=last[0],
+            left=descriptors() - before,
+        )
+        """,
+    )
+    assert told == {
+        "states": ["LOST", "OK"],
+        "errors": ["takes no frames any more: Broken pipe", "there is no such virtual camera"],
+        "last": 235,
+        "left": 0,
+    }
+
+
+REFUSED = """
+before = descriptors()
+for _ in range(10):
+    try:
+        open_sink()
+    except SinkError as error:
+        pass
+    else:
+        raise AssertionError("it was opened")
+    try:
+        open_sink()
+    except SinkError as error:
+        told = str(error)
+tell(told=told, left=descriptors() - before)
+"""
+
+
+def test_a_device_that_is_fed_is_refused(driver: Path, tmp_path: Path) -> None:
+    told = play(driver, tmp_path, REFUSED, FAKE_FED="1")
+    assert told["told"].startswith(f"{tmp_path / 'video10'}: is fed by another program already")
+    assert told["left"] == 0
+
+
+def test_a_device_that_agrees_and_keeps_its_format_is_refused(driver: Path, tmp_path: Path) -> None:
+    told = play(driver, tmp_path, REFUSED, FAKE_KEPT="320x240")
+    assert "still gives 320x240 YU12 to a program and cannot change" in told["told"]
+    assert "--size 320x240" in told["told"]
+    assert told["left"] == 0
+
+
+def test_two_programs_of_ours_on_one_device(driver: Path, tmp_path: Path) -> None:
+    told = play(
+        driver,
+        tmp_path,
+        """
+        import subprocess, sys
+        other = (
+            "from humanseg.sinks.virtual_camera import VirtualCameraSink\\n"
+            "from humanseg.errors import SinkError\\n"
+            "try:\\n"
+            f"    VirtualCameraSink(size=(48, 64), rate=30, device={PATH!r})\\n"
+            "except SinkError as error:\\n"
+            "    print(error)\\n"
+        )
+        with open_sink():
+            clock.advance(0.1)
+            done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+        tell(said=done.stdout, errors=done.stderr)
+        """,
+    )
+    assert told["said"].startswith(f"{tmp_path / 'video10'}: is fed by another program already")
+    assert "close python" in told["said"]
+    assert told["errors"] == ""
