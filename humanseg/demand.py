@@ -19,7 +19,8 @@ from humanseg.v4l2 import Ioctl
 _PRIVATE_EVENTS = 0x0800_0000
 
 USAGE_EVENTS = (_PRIVATE_EVENTS + 0x08E0_0000 + 1, _PRIVATE_EVENTS)
-"""v4l2loopback's event for programs that begin and end to read: since 0.13, and before."""
+"""v4l2loopback's event for programs that begin and end to read: its own, of 0.13 and later, and
+that of the 0.12 which Ubuntu has patched."""
 
 RENEW_SECONDS = 10.0
 """How often the state itself is asked for, in case an event was lost."""
@@ -56,7 +57,7 @@ class ClientUsage(Closing):
     subscription is renewed now and then, which has the driver tell its state anew, so that an
     event that was lost does not leave the camera off.
 
-    Source: `V4L2_EVENT_PRI_CLIENT_USAGE` of v4l2loopback 0.12.6 and later.
+    Source: `V4L2_EVENT_PRI_CLIENT_USAGE` of v4l2loopback; 0.12 and before know no such event.
     """
 
     def __init__(
