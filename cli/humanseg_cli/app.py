@@ -15,10 +15,13 @@ from humanseg_cli.compare import compare
 from humanseg_cli.devices import devices
 from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
+from humanseg_cli.export import export
 from humanseg_cli.fit_ensemble import fit_ensemble
 from humanseg_cli.image import image
 from humanseg_cli.live import live
 from humanseg_cli.models import models
+from humanseg_cli.relabel import relabel
+from humanseg_cli.report import report
 from humanseg_cli.snapshot import snapshot
 from humanseg_cli.train import train
 from humanseg_cli.version import version_lines
@@ -35,7 +38,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Live": (live, devices),
     "Checking": (snapshot, compare),
     "This machine": (models, doctor, bench),
-    "Training": (train, fit_ensemble, evaluate),
+    "Training": (train, fit_ensemble, evaluate, report, export, relabel),
 }
 for panel, functions in COMMANDS.items():
     for function in functions:

@@ -70,7 +70,7 @@ def evaluate(
 
     [bold]humanseg evaluate balanced --data data/valid --worst 5[/bold]
     """
-    predict = _predictor(names, flip=flip)
+    predict = make_predictor(names, flip=flip)
     from humanseg_training.config import DataSet
     from humanseg_training.evaluate import evaluate as score
 
@@ -97,7 +97,7 @@ def evaluate(
         draw.show(draw.table(("worst", "Dice", "IoU", "boundary F"), rows))
 
 
-def _predictor(names: list[str], *, flip: bool) -> Predict:
+def make_predictor(names: list[str], *, flip: bool) -> Predict:
     """What makes masks: a preset as it serves users, or the bare networks of one or more names."""
     from humanseg.models.registry import load_ensemble
     from humanseg.settings import PRESETS

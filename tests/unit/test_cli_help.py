@@ -50,7 +50,8 @@ def test_main_help_names_every_command() -> None:
     assert all(f" {name} " in stdout for name in NAMES)
     files, live, machine = ["video", "image"], ["live", "devices"], ["models", "doctor", "bench"]
     checking = ["snapshot", "compare"]
-    expected = [*files, *live, *checking, *machine, "train", "fit-ensemble", "evaluate"]
+    training = ["train", "fit-ensemble", "evaluate", "report", "export", "relabel"]
+    expected = [*files, *live, *checking, *machine, *training]
     assert expected == NAMES
 
 

@@ -117,7 +117,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
         chosen.append((names, flip))
         return predict
 
-    monkeypatch.setattr(evaluate, "_predictor", predictor)
+    monkeypatch.setattr(evaluate, "make_predictor", predictor)
     return chosen
 
 
