@@ -24,6 +24,7 @@ from humanseg_cli.relabel import relabel
 from humanseg_cli.report import report
 from humanseg_cli.snapshot import snapshot
 from humanseg_cli.train import train
+from humanseg_cli.ui import ui
 from humanseg_cli.version import version_lines
 from humanseg_cli.video import video
 
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Files": (video, image),
-    "Live": (live, devices),
+    "Live": (live, ui, devices),
     "Checking": (snapshot, compare),
     "This machine": (models, doctor, bench),
     "Training": (train, fit_ensemble, evaluate, report, export, relabel),

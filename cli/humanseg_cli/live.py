@@ -7,6 +7,7 @@ from humanseg_cli import live_options as of
 from humanseg_cli.live_panel import Display
 from humanseg_cli.live_signals import LiveSignals
 from humanseg_cli.options import Background, Blur, Debug, Quiet, choose_background
+from humanseg_cli.ui import live_page, page_sink
 
 NO_DEVICE = "none"
 
@@ -22,6 +23,9 @@ def live(
     on_demand: of.OnDemand = False,
     preview: of.Preview = None,
     no_preview: of.NoPreview = False,
+    ui: of.Ui = False,
+    port: of.Port = 0,
+    no_open: of.NoOpen = False,
     record: of.Record = None,
     blur: Blur = None,
     background: Background = None,
@@ -80,13 +84,17 @@ def live(
     from humanseg.config_file import resolve
     from humanseg.live_setup import open_session
 
+    page = page_sink() if ui else None
     with (
         open_session(
             lambda name: resolve(asked, name, path=config),
             profile,
             has_virtual_camera=has_camera,
             record=record,
+            config=config,
+            page=page,
         ) as (session, controls),
+        live_page(controls, page, config=config, port=port, opens=not no_open),
         Display(as_json=as_json, quiet=quiet) as display,
         keys.TerminalKeys() as terminal,
         LiveSignals() as signals,

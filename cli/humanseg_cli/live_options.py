@@ -44,6 +44,9 @@ AlwaysOn = Annotated[
 OnDemand = Annotated[bool, _hidden("--on-demand")]
 Preview = Annotated[bool | None, _given("--preview", CAMERAS, "", "Show a window.")]
 NoPreview = Annotated[bool, _hidden("--no-preview")]
+Ui = Annotated[bool, _given("--ui", CAMERAS, "", "Settings and preview in your browser.")]
+Port = Annotated[int, _hidden("--port", min=0, max=65535)]
+NoOpen = Annotated[bool, _hidden("--no-open")]
 Record = Annotated[Path | None, _given("--record", CAMERAS, "FILE", "Write a video, too.")]
 
 Strength = Annotated[float | None, _hidden("--blur-strength")]
@@ -77,9 +80,7 @@ Device = Annotated[
     _given("--device", SPEED, "NAME", "Where they run: auto, cpu, cuda or mps."),
 ]
 Engine = Annotated[Literal["auto", "torch", "openvino"] | None, _hidden("--engine")]
-Threads = Annotated[
-    int | None, _given("--threads", SPEED, "N", "Of the networks; 1 or 2 by default.", min=1)
-]
+Threads = Annotated[int | None, _hidden("--threads", min=1)]
 MaxCpu = Annotated[
     float | None,
     _given("--max-cpu", SPEED, "PERCENT", "Of one core; does less when above.", min=1.0),

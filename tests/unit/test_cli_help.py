@@ -48,7 +48,11 @@ def test_help_fits_a_screen_and_begins_with_an_example(name: str) -> None:
 def test_main_help_names_every_command() -> None:
     stdout = CliRunner().invoke(app, ["--help"]).stdout
     assert all(f" {name} " in stdout for name in NAMES)
-    files, live, machine = ["video", "image"], ["live", "devices"], ["models", "doctor", "bench"]
+    files, live, machine = (
+        ["video", "image"],
+        ["live", "ui", "devices"],
+        ["models", "doctor", "bench"],
+    )
     checking = ["snapshot", "compare"]
     training = ["train", "fit-ensemble", "evaluate", "report", "export", "relabel"]
     expected = [*files, *live, *checking, *machine, *training]

@@ -108,6 +108,12 @@ LAYERS = [
     {"live_profiles"},
     {"live_devices", "comparison"},
     {"live_setup"},
+    {"web.file_kinds", "web.names", "web.access", "web.uploads", "web.scratch", "web.broadcast"},
+    {"web.gallery", "web.file_jobs", "web.live_side"},
+    {"web.page", "web.visitor"},
+    {"web.file_routes"},
+    {"web.app"},
+    {"web.server"},
 ]
 """Modules from the bottom to the top; each may import from below itself only."""
 
