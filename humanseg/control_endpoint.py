@@ -19,7 +19,8 @@ from pathlib import Path
 from humanseg.closing import Closing
 from humanseg.errors import InputError
 
-HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX")
+# Windows has sockets of this name, too, but neither their permissions nor Python's support of them.
+HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
 LONGEST_ADDRESS = 100
 """Bytes in the path of a Unix socket; systems allow 103 to 107."""

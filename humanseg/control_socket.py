@@ -10,8 +10,10 @@ import json
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,31 @@ LONGEST = 4 * LONGEST_LINE
 MOST_CLIENTS = 16
 """At once; the threads of a session must not grow without end."""
 
+LONGEST_REPLY = 1 << 20
+"""Bytes in an answer; more is none of ours."""
+
 PATIENCE = 2.0
-"""Seconds to wait for a client that does not take its reply, and for threads to end."""
+"""Seconds to wait for a client's secret, for one that does not take its reply, and for threads."""
+
+IDLE = 5.0
+"""Seconds of silence after which a client gives way to another, when there are too many."""
 
 THREAD_NAME = "humanseg-control"
+
+
+@dataclass(slots=True)
+class _Client:
+    """Somebody who is connected.
+
+    Attributes:
+        thread: that serves them.
+        heard_at: `time.monotonic()` of their last line, or of their coming.
+        is_owner: they have said the secret, if there is one.
+    """
+
+    thread: threading.Thread
+    heard_at: float
+    is_owner: bool = False
 
 
 class ControlServer(Closing):
@@ -56,7 +79,7 @@ class ControlServer(Closing):
         self._controls = controls
         self._listener = Listener(path, unix=unix)
         self.path = self._listener.path
-        self._clients: dict[socket.socket, threading.Thread] = {}
+        self._clients: dict[socket.socket, _Client] = {}
         self._guard = threading.Lock()
         self._is_closed = False
         self._woken, self._waker = socket.socketpair()
@@ -72,22 +95,37 @@ class ControlServer(Closing):
                 if self._is_closed:
                     return
                 if self._listener.socket in ready:
-                    with suppress(OSError):  # the client has left already
+                    try:
                         self._welcome(self._listener.socket.accept()[0])
+                    except OSError:
+                        # The client has left already, or there are too many open files.
+                        time.sleep(0.05)
 
     def _welcome(self, client: socket.socket) -> None:
         client.settimeout(PATIENCE)
         with self._guard:
-            is_full = len(self._clients) >= MOST_CLIENTS or self._is_closed
-            if not is_full:
+            has_room = not self._is_closed and self._make_room()
+            if has_room:
                 thread = threading.Thread(
                     target=self._serve, args=(client,), name=THREAD_NAME, daemon=True
                 )
-                self._clients[client] = thread
+                self._clients[client] = _Client(thread, time.monotonic())
                 thread.start()
-        if is_full:
+        if not has_room:
             with client, suppress(OSError):
                 _answer(client, Reply(False, "too many programs are connected already"))
+
+    def _make_room(self) -> bool:
+        """Whether one more may come; the one that was silent for longest has to leave for it."""
+        if len(self._clients) < MOST_CLIENTS:
+            return True
+        socket_, idlest = min(self._clients.items(), key=lambda item: item[1].heard_at)
+        if time.monotonic() - idlest.heard_at < IDLE:
+            return False
+        del self._clients[socket_]
+        with suppress(OSError):
+            socket_.shutdown(socket.SHUT_RDWR)
+        return True
 
     def _serve(self, client: socket.socket) -> None:
         """Answer one client until it leaves."""
@@ -95,7 +133,9 @@ class ControlServer(Closing):
             with suppress(OSError):
                 lines = self._lines(client)
                 if self._is_owner(lines):
+                    self._note(client, is_owner=True)
                     for line in lines:
+                        self._note(client)
                         _answer(client, self._reply(line))
                 else:
                     _answer(client, Reply(False, "this is not the secret of this session"))
@@ -103,6 +143,13 @@ class ControlServer(Closing):
             with self._guard:
                 self._clients.pop(client, None)
             client.close()
+
+    def _note(self, client: socket.socket, *, is_owner: bool = False) -> None:
+        """A client was heard."""
+        with self._guard:
+            if client in self._clients:
+                self._clients[client].heard_at = time.monotonic()
+                self._clients[client].is_owner |= is_owner
 
     def _is_owner(self, lines: Iterator[bytes | None]) -> bool:
         secret = self._listener.secret
@@ -120,6 +167,8 @@ class ControlServer(Closing):
             try:
                 data = client.recv(1 << 16)
             except TimeoutError:
+                if self._is_stranger(client):
+                    return
                 continue
             if not data:
                 return
@@ -129,6 +178,12 @@ class ControlServer(Closing):
                 is_too_long = False
             if len(held) > LONGEST:
                 held, is_too_long = b"", True
+
+    def _is_stranger(self, client: socket.socket) -> bool:
+        """Whether this client has owed the secret for too long."""
+        with self._guard:
+            known = self._clients.get(client)
+            return known is None or not known.is_owner
 
     def close(self) -> None:
         """Answer what was asked already, and end all threads; may be called twice."""
@@ -141,9 +196,9 @@ class ControlServer(Closing):
         for client in clients:
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RD)
-        for thread in clients.values():
-            if thread is not threading.current_thread():
-                thread.join(PATIENCE)
+        for each in clients.values():
+            if each.thread is not threading.current_thread():
+                each.thread.join(PATIENCE)
         self._listener.close()
         self._woken.close()
         self._waker.close()
@@ -179,10 +234,12 @@ def send(line: str, path: Path | None = None, *, seconds: float = 10.0) -> dict[
         try:
             server.sendall(coded + b"\n")
             with server.makefile("rb") as answers:
-                reply = answers.readline()
-            read: dict[str, Any] = json.loads(reply)
+                reply = json.loads(answers.readline(LONGEST_REPLY))
         except (OSError, ValueError) as error:
             raise InputError(
                 "humanseg live does not answer", hint="see what it shows, or start it again"
             ) from error
-    return read
+    if not (isinstance(reply, dict) and {"ok", "text", "data"} <= reply.keys()):
+        # The port of an instance that was killed may belong to another program by now.
+        raise InputError("humanseg live is not running", hint="start it with 'humanseg live'")
+    return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from humanseg import control_socket
 from humanseg.control import Controls
 from humanseg.control_endpoint import LONGEST_ADDRESS, connect, default_path
 from humanseg.control_socket import LONGEST, MOST_CLIENTS, THREAD_NAME, ControlServer, send
@@ -191,6 +193,49 @@ def test_any_bytes_are_survived(server, place, parts):
     assert send("status", place)["ok"]
 
 
+def test_clients_that_hang_make_room_for_others(monkeypatch, controls, place):
+    monkeypatch.setattr(control_socket, "IDLE", 0.0)
+    with ControlServer(controls, place):
+        hanging = [connect(place, seconds=PATIENCE) for _ in range(3 * MOST_CLIENTS)]
+        for client in hanging[: 2 * MOST_CLIENTS]:
+            assert client.recv(1) == b""
+        wait_for(lambda: threads() <= MOST_CLIENTS + 1)
+        assert send("mirror on", place)["ok"]
+        # Those who came last are still there.
+        assert ask(hanging[-1], b"status")["ok"]
+        for client in hanging:
+            client.close()
+
+
+def test_who_owes_the_secret_is_not_waited_for(monkeypatch, controls, place):
+    monkeypatch.setattr(control_socket, "PATIENCE", 0.05)
+    with ControlServer(controls, place, unix=False):
+        port = json.loads(place.read_text())["port"]
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as stranger:
+            assert "not the secret" in answer(stranger)["text"]
+        with connect(place, seconds=PATIENCE) as owner:
+            assert ask(owner, b"mirror on")["ok"]
+            time.sleep(0.2)
+            assert ask(owner, b"freeze on")["ok"]
+
+
+def test_want_of_open_files_costs_nothing_and_ends(monkeypatch, server, place):
+    refused: list[float] = []
+
+    def refuse(listening: socket.socket) -> object:
+        refused.append(time.process_time())
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "accept", refuse)
+        client = connect(place, seconds=PATIENCE)
+        # The client goes on waiting, so that the next try comes at once if nobody takes a breath.
+        wait_for(lambda: len(refused) >= 5)
+    assert refused[-1] - refused[0] < 0.1
+    assert ask(client, b"status")["ok"]
+    client.close()
+
+
 def test_too_many_clients_are_told_so_and_room_comes_back(server, place):
     crowd = [connect(place, seconds=PATIENCE) for _ in range(MOST_CLIENTS)]
     for client in crowd:
@@ -224,6 +269,7 @@ def test_a_second_instance_is_refused_and_the_first_one_stays(controls, place, u
 SERVE = """
 import sys, time
 from pathlib import Path
+from humanseg import control_socket
 from humanseg.control import Controls
 from humanseg.control_socket import ControlServer
 server = ControlServer(Controls(), Path(sys.argv[1]), unix=sys.argv[2] == "True")
@@ -297,6 +343,33 @@ def test_a_server_that_never_answers(place):
         deaf.listen()
         with pytest.raises(InputError, match="does not answer"):
             send("status", place, seconds=0.05)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n", b"", b"[1]\n", b'{"a": 1}\n'])
+def test_another_program_on_the_port_of_one_that_was_killed(place, said):
+    place.parent.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place.write_text(json.dumps({"port": other.getsockname()[1], "secret": "x"}))
+
+        def serve() -> None:
+            client, _ = other.accept()
+            with client:
+                client.recv(100)
+                client.sendall(said)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(InputError, match="not running|does not answer"):
+            send("status", place)
+        thread.join()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"port": "x", "secret": 1}', '{"port": 1}'])
+def test_a_place_that_holds_nonsense(place, content):
+    place.parent.mkdir()
+    place.write_text(content)
+    with pytest.raises(InputError, match="is not running"):
+        send("status", place)
 
 
 @pytest.mark.parametrize("line", ["mirror on\nquit", "\ud800"])
