@@ -46,7 +46,7 @@ def open_live(
             return _open_file(Path(unquote(urlsplit(camera).path)), loop=loop)
         stream = StreamSource(camera)
         return Paced(stream) if stream.needs_pace else stream
-    if isinstance(camera, str) and _is_file(camera):
+    if isinstance(camera, str) and not camera.strip().isdecimal() and _is_file(camera):
         return _open_file(Path(camera), loop=loop)
     return CameraSource(camera, size=size, rate=rate, pixel_format=pixel_format)
 

@@ -1,33 +1,19 @@
 """pyvirtualcam's own back-end of Linux, with a pipe for a device and a driver that is a double.
 
 Everything is real but the kernel's answers to `ioctl`: pyvirtualcam's compiled code opens the
-device, and what we write arrives at the other end of the pipe. The double goes into a child process
-by LD_PRELOAD, so that nothing of it stays in this one.
+device, and what we write arrives at the other end of the pipe.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("pyvirtualcam")
-
-COMPILER = shutil.which("cc") or shutil.which("gcc")
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="v4l2loopback is Linux's"),
-    pytest.mark.skipif(COMPILER is None, reason="no C compiler"),
-    pytest.mark.skipif(
-        not Path("/usr/include/linux/videodev2.h").exists(), reason="no headers of the kernel"
-    ),
-]
 
 BEGINNING = """
 import json, os
@@ -69,41 +55,23 @@ reader, clock = plug_in(), FakeClock()
 """
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("driver") / "driver.so"
-    source = Path(__file__).with_name("loopback_driver.c")
-    command = [str(COMPILER), "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
-    built = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if built.returncode:
-        pytest.skip(f"the double of the driver cannot be built: {built.stderr.strip()}")
-    return library
+Play = Callable[..., dict[str, Any]]
 
 
-def play(driver: Path, folder: Path, script: str, **settings: str) -> dict[str, Any]:
-    """What a script in a child process tells of a device at folder/video10."""
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": str(driver),
-        "FAKE_LOOPBACK": str(folder / "video10"),
-        **settings,
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", BEGINNING + textwrap.dedent(script)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return dict(json.loads(done.stdout))
+@pytest.fixture
+def play(play_with_driver: Play, tmp_path: Path) -> Play:
+    """What a script tells of a device at tmp_path/video10."""
+
+    def play(script: str, **variables: str) -> dict[str, Any]:
+        path = str(tmp_path / "video10")
+        whole = BEGINNING + textwrap.dedent(script)
+        return play_with_driver("loopback_driver", whole, FAKE_LOOPBACK=path, **variables)
+
+    return play
 
 
-def test_frames_arrive_at_the_other_end(driver: Path, tmp_path: Path) -> None:
+def test_frames_arrive_at_the_other_end(play: Play, tmp_path: Path) -> None:
     told = play(
-        driver,
-        tmp_path,
         """
         with open_sink() as sink:
             clock.advance(0.5 / 30)
@@ -126,11 +94,9 @@ def test_frames_arrive_at_the_other_end(driver: Path, tmp_path: Path) -> None:
 
 
 def test_a_device_removed_while_running_is_noticed_and_comes_back(
-    driver: Path, tmp_path: Path
+    play: Play, tmp_path: Path
 ) -> None:
     told = play(
-        driver,
-        tmp_path,
         """
         before = descriptors()
         with open_sink() as sink:
@@ -181,23 +147,21 @@ tell(told=told, left=descriptors() - before)
 """
 
 
-def test_a_device_that_is_fed_is_refused(driver: Path, tmp_path: Path) -> None:
-    told = play(driver, tmp_path, REFUSED, FAKE_FED="1")
+def test_a_device_that_is_fed_is_refused(play: Play, tmp_path: Path) -> None:
+    told = play(REFUSED, FAKE_FED="1")
     assert told["told"].startswith(f"{tmp_path / 'video10'}: is fed by another program already")
     assert told["left"] == 0
 
 
-def test_a_device_that_agrees_and_keeps_its_format_is_refused(driver: Path, tmp_path: Path) -> None:
-    told = play(driver, tmp_path, REFUSED, FAKE_KEPT="320x240")
+def test_a_device_that_agrees_and_keeps_its_format_is_refused(play: Play, tmp_path: Path) -> None:
+    told = play(REFUSED, FAKE_KEPT="320x240")
     assert "still gives 320x240 YU12 to a program and cannot change" in told["told"]
     assert "--size 320x240" in told["told"]
     assert told["left"] == 0
 
 
-def test_two_programs_of_ours_on_one_device(driver: Path, tmp_path: Path) -> None:
+def test_two_programs_of_ours_on_one_device(play: Play, tmp_path: Path) -> None:
     told = play(
-        driver,
-        tmp_path,
         """
         import subprocess, sys
         other = (

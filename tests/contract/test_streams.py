@@ -360,7 +360,7 @@ def test_a_path_without_a_file() -> None:
         open_live("no/such/clip.mp4")
 
 
-def test_other_words_are_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_words_are_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[object, dict[str, object]]] = []
 
     class Asked(CameraSource):
@@ -371,6 +371,8 @@ def test_other_words_are_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     monkeypatch.setattr("humanseg.sources.live.CameraSource", Asked)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1").touch()  # a number means a camera all the same
     for word in (0, "1", "/dev/video7", "HD Webcam"):
         open_live(word, size=(720, 1280), rate=30, pixel_format="mjpg")
     assert [camera for camera, _ in asked] == [0, "1", "/dev/video7", "HD Webcam"]
