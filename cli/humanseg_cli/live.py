@@ -86,6 +86,7 @@ def live(
 
     page = page_sink() if ui else None
     with (
+        LiveSignals() as signals,
         open_session(
             lambda name: resolve(asked, name, path=config),
             profile,
@@ -97,7 +98,6 @@ def live(
         live_page(controls, page, config=config, port=port, opens=not no_open),
         Display(as_json=as_json, quiet=quiet) as display,
         keys.TerminalKeys() as terminal,
-        LiveSignals() as signals,
     ):
 
         def obey(lines: list[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 COMMANDS: Mapping[str, str] = {
     "SIGINT": "quit",
     "SIGTERM": "quit",
+    "SIGBREAK": "quit",
     "SIGHUP": "reload",
     "SIGUSR1": "effect toggle",
 }
@@ -19,10 +20,16 @@ COMMANDS: Mapping[str, str] = {
 
 
 class LiveSignals:
-    """Turns signals into commands while a context lasts; a second Ctrl-C ends at once."""
+    """Turns signals into commands while a context lasts; a second Ctrl-C ends at once.
+
+    Best entered before anything is opened: until `commands` is called for the first time, what
+    asks to quit does so at once, as without this, and the other signals are kept for later
+    instead of ending the process.
+    """
 
     def __init__(self) -> None:
         self._came: deque[str] = deque()
+        self._is_running = False
         self._is_asked_to_quit = False
         self._handlers: dict[int, Any] = {}
 
@@ -41,12 +48,21 @@ class LiveSignals:
 
     def commands(self) -> list[str]:
         """The commands that came since the last call."""
+        self._is_running = True
         return [self._came.popleft() for _ in range(len(self._came))]
 
     def _meet(self, number: int, frame: FrameType | None) -> None:
         # Only a note: this may run while the main thread holds a lock that the command needs.
         command = COMMANDS[signal.Signals(number).name]
-        if command == "quit" and self._is_asked_to_quit:
-            raise KeyboardInterrupt
-        self._is_asked_to_quit |= command == "quit"
+        if command == "quit":
+            if self._is_asked_to_quit or not self._is_running:
+                self._end(number, frame)
+            self._is_asked_to_quit = True
         self._came.append(command)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        """End at once, by the handler that was there before if it does so."""
+        before = self._handlers.get(number)
+        if callable(before):
+            before(number, frame)
+        raise KeyboardInterrupt

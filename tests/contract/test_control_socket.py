@@ -359,7 +359,7 @@ def test_another_program_on_the_port_of_one_that_was_killed(place, said):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(InputError, match="not running|does not answer"):
+        with pytest.raises(InputError, match=r"not running|does not answer"):
             send("status", place)
         thread.join()
 
