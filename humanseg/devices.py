@@ -327,7 +327,7 @@ def _camera(index: int, path: Path, able: Capability, modes: tuple[Mode, ...]) -
 
 def _belongs_to_no_hardware(names: Path, path: Path) -> bool:
     """Whether the kernel keeps a device among those that only programs stand behind."""
-    return "virtual" in Path(os.path.realpath(names / path.name)).parts
+    return "/devices/virtual/" in os.path.realpath(names / path.name)
 
 
 def _kernel_name(names: Path, path: Path) -> str | None:

@@ -56,7 +56,9 @@ def _next_steps(found: Sequence[Camera], virtual: Sequence[VirtualCamera]) -> li
     steps = []
     if not found:
         steps.append(NO_CAMERA)
-    elif all(camera.problem for camera in found):
+    if (found and all(camera.problem for camera in found)) or any(
+        camera.problem for camera in virtual
+    ):
         steps.append(NO_PERMISSION)
     if found and sys.platform != "linux":
         steps.append(UNKNOWN)
@@ -91,7 +93,11 @@ def _draw_virtual_cameras(virtual: Sequence[VirtualCamera]) -> None:
         _say("no virtual cameras")
         return
     rows = [
-        (camera.path, camera.name, "fed by a program" if camera.is_fed else "free")
+        (
+            camera.path,
+            camera.name,
+            camera.problem or ("fed by a program" if camera.is_fed else "free"),
+        )
         for camera in virtual
     ]
     draw.show(draw.table(("virtual camera", "name", "state"), rows, left=3))

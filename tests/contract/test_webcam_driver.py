@@ -144,6 +144,21 @@ def test_a_camera_that_is_unplugged_is_told(
     assert "\n" not in told["line"]
 
 
+def test_a_camera_that_stalls_is_told_and_waited_for_in_small_portions(play: Play) -> None:
+    told = play("""
+        with CameraSource(PATH, stall_seconds=0.5) as camera:
+            frames = iter(camera)
+            next(frames)
+            say("stalled")
+            try:
+                next(frames), next(frames), next(frames)
+            except SourceLost as error:
+                tell(what=error.what, waits=int(Path(f"{PATH}.waited").read_text()))
+    """)
+    assert told["what"] == "gives no more pictures"
+    assert told["waits"] == 5  # seconds; OpenCV would wait for 10
+
+
 def test_a_camera_that_is_plugged_in_again_comes_back(play: Play) -> None:
     told = play("""
         states = []

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,8 @@ static int answer(int descriptor, unsigned long number, void *data) {
     struct v4l2_streamparm *stream = data;
     if (says("gone"))
         return refuse(ENODEV);
+    if (number == VIDIOC_DQBUF && says("stalled"))
+        return refuse(EAGAIN);
     switch (number) {
     case VIDIOC_QUERYCAP:
         memset(able, 0, sizeof *able);
@@ -170,4 +173,21 @@ int ioctl(int descriptor, unsigned long number, ...) {
     va_end(rest);
     return is_device(descriptor) ? answer(descriptor, number & 0xFFFFFFFF, data)
                                  : kernel(descriptor, number, data);
+}
+
+// A file is always ready to be read; a webcam that has stalled is not.
+int select(int count, fd_set *reading, fd_set *writing, fd_set *failing, struct timeval *limit) {
+    int (*kernel)(int, fd_set *, fd_set *, fd_set *, struct timeval *) = dlsym(RTLD_NEXT, "select");
+    for (int descriptor = 0; reading && limit && descriptor < count; descriptor++) {
+        if (FD_ISSET(descriptor, reading) && is_device(descriptor) && says("stalled")) {
+            char path[4096];
+            snprintf(path, sizeof path, "%s.waited", getenv("FAKE_WEBCAM"));
+            FILE *file = fopen(path, "w");
+            fprintf(file, "%ld", limit->tv_sec);
+            fclose(file);
+            usleep(100000);  // in the place of all these seconds
+            return 0;
+        }
+    }
+    return kernel(count, reading, writing, failing, limit);
 }

@@ -238,6 +238,29 @@ def test_a_camera_that_may_not_be_opened_keeps_its_name(
     assert (camera.name, camera.problem) == ("HD Webcam", "may not be opened")
 
 
+def test_a_virtual_camera_that_may_not_be_opened_is_listed(
+    monkeypatch: pytest.MonkeyPatch, kernel: Kernel, folder: Path
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(errno.EACCES, "no")
+
+    names = folder / "names"
+    for number, bus, name in ((0, "pci0000:00", "HD Webcam"), (10, "virtual", "humanseg")):
+        node = folder / "devices" / bus / f"video{number}"
+        node.mkdir(parents=True)
+        (node / "name").write_text(f"{name}\n")
+        names.mkdir(exist_ok=True)
+        (names / f"video{number}").symlink_to(node)
+    for number in (1, 2):
+        (folder / f"video{number}").unlink()
+    monkeypatch.setattr("os.open", refuse)
+    assert devices.virtual_cameras(folder=folder, names=names, ioctl=kernel) == [
+        VirtualCamera(str(folder / "video10"), "humanseg", "", problem="may not be opened")
+    ]
+    listed = devices.cameras(folder=folder, names=names, ioctl=kernel)
+    assert [camera.is_virtual for camera in listed] == [False, True]
+
+
 TWO = [Camera(0, "/dev/video0", "HD Webcam"), Camera(2, "/dev/video2", "HD Webcam Pro")]
 
 
@@ -354,6 +377,16 @@ def test_command_as_json() -> None:
         }
     ]
     assert told["next_steps"] == []
+
+
+def test_command_with_devices_that_may_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = "may not be opened"
+    virtual = [VirtualCamera("/dev/video10", "humanseg", "", problem=problem)]
+    monkeypatch.setattr(devices, "cameras", lambda: [Camera(0, "/dev/video0", problem=problem)])
+    monkeypatch.setattr(devices, "virtual_cameras", lambda: virtual)
+    shown = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["devices"]).stdout
+    assert shown.count(problem) == 2
+    assert shown.count("sudo usermod -aG video $USER") == 1
 
 
 def test_command_without_devices_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
