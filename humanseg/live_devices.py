@@ -13,6 +13,7 @@ from humanseg.sinks.display import check_display
 from humanseg.sinks.preview import PreviewSink
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.sources.live import open_live
+from humanseg.sources.playback import describe
 
 if TYPE_CHECKING:
     from humanseg.frames import StreamInfo
@@ -29,7 +30,7 @@ NO_DEVICE = "none"
 """What is said for no virtual camera."""
 
 
-class CameraChoice:
+class CameraChoice(Closing):
     """Which camera is read.
 
     Attributes:
@@ -55,19 +56,28 @@ class CameraChoice:
         self.warnings = tuple(getattr(source, "warnings", ()))
         return source
 
-    def choose(self, camera: int | str) -> None:
+    def choose(self, camera: int | str) -> str:
         """Choose another camera, which is opened here and given at the next `open`.
+
+        Returns:
+            What was chosen.
 
         Raises:
             HumansegError: it cannot be opened; the choice stays as it was.
         """
-        if camera == self._camera:
-            return
+        if camera == self._camera:  # no system opens one camera twice
+            return f"camera {camera} is opened again"
         source = self._open(camera)
         self._camera = camera
-        before, self._opened = self._opened, source
-        if before is not None:
-            before.close()
+        self.close()
+        self._opened = source
+        return f"the camera is {describe(source)}"
+
+    def close(self) -> None:
+        """Close a camera that was chosen and not taken."""
+        source, self._opened = self._opened, None
+        if source is not None:
+            source.close()
 
     def _open(self, camera: int | str) -> Source:
         asked = self._settings
@@ -140,7 +150,9 @@ class VirtualCameraChoice:
         demand.close()
         if before is not None:
             before.close()
-        return "no virtual camera is fed" if camera is None else camera.describe()
+        if camera is None:
+            return "no virtual camera is fed"
+        return f"the virtual camera is {camera.describe()}"
 
 
 def open_outputs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,8 @@ from humanseg.frames import StreamInfo
 from humanseg.live import STAGES, LiveSession
 from humanseg.live_devices import USUAL_RATE, CameraChoice, VirtualCameraChoice, open_outputs
 from humanseg.live_masks import MaskMaker
-from humanseg.live_settings import LiveSettings
-from humanseg.looks import Look
+from humanseg.live_profiles import LiveProfiles, Resolve
+from humanseg.live_settings import read_camera
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.reopened import Reopened
@@ -37,9 +37,6 @@ MOST_THREADS = 2
 HANG_SECONDS = 10.0
 """Without a frame, after which a camera is taken for lost even if its driver says nothing."""
 
-Resolve = Callable[[str | None], LiveSettings]
-"""The settings of a profile, None for none."""
-
 
 @contextlib.contextmanager
 def open_session(
@@ -49,6 +46,7 @@ def open_session(
     has_virtual_camera: bool = True,
     record: Path | None = None,
     page: WatchedSink | None = None,
+    config: Path | None = None,
 ) -> Iterator[tuple[LiveSession, Controls]]:
     """Open camera, networks, outputs and the control socket; all are closed at the end.
 
@@ -58,6 +56,7 @@ def open_session(
         has_virtual_camera: False for only looking, or recording.
         record: video file to write, too.
         page: sink for those who watch in a browser; the virtual camera may be missing then.
+        config: file that `resolve` reads; None for the user's own.
 
     Yields:
         The session, ready to run, and what controls it.
@@ -70,7 +69,7 @@ def open_session(
     with contextlib.ExitStack() as stack:
         controls = Controls(settings.look())
         dresser = stack.enter_context(Dresser(controls))
-        camera = CameraChoice(settings)
+        camera = stack.enter_context(CameraChoice(settings))
         source = stack.enter_context(Reopened(camera.open, patience=HANG_SECONDS))
         virtual = VirtualCameraChoice(settings, source.info)
         recorder = None if record is None else stack.enter_context(_recorder(record, source.info))
@@ -102,9 +101,17 @@ def open_session(
             stopwatch=stopwatch,
             warnings=lambda: camera.warnings,
         )
-        _connect(controls, resolve, settings, profile)
+        LiveProfiles(controls, resolve, settings, profile, path=config)
+        controls.on_camera = partial(_change_camera, session, camera)
+        controls.on_virtual_camera = partial(virtual.change, stack, session)
         stack.enter_context(ControlServer(controls))
         yield session, controls
+
+
+def _change_camera(session: LiveSession, choice: CameraChoice, words: str) -> str:
+    told = choice.choose(read_camera(words))
+    session.reopen_camera()
+    return told
 
 
 def _recorder(path: Path, info: StreamInfo) -> VideoFileSink:
@@ -128,32 +135,3 @@ def open_live_segmenter(
     """
     usual = 1 if preset == FAST else min(MOST_THREADS, share().infer)
     return Segmenter(preset, device=device, engine=engine, threads=threads or usual)
-
-
-def _connect(
-    controls: Controls, resolve: Resolve, settings: LiveSettings, profile: str | None
-) -> None:
-    """Have the controls read the settings again when asked to."""
-    state = {"profile": profile, "preset": settings.preset}
-
-    def take(profile: str | None) -> str:
-        fresh = resolve(profile)
-        controls.replace(_still_going(fresh.look(), controls.look))
-        if fresh.preset != state["preset"] and controls.on_preset is not None:
-            controls.on_preset(fresh.preset)
-        state.update(profile=profile, preset=fresh.preset)
-        return "the settings were read; camera and outputs change at the next start"
-
-    controls.on_reload = lambda: take(state["profile"])
-    controls.on_profile = take
-
-
-def _still_going(fresh: Look, now: Look) -> Look:
-    """A look from the settings that keeps what the user has switched meanwhile."""
-    return dataclasses.replace(
-        fresh,
-        effect_on=now.effect_on,
-        frozen=now.frozen,
-        view=now.view,
-        statistics=now.statistics,
-    )
