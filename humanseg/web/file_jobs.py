@@ -171,8 +171,11 @@ class FileQueue(Closing):
                 many; the folder still belongs to the caller then.
         """
         self.check_room()
-        with VideoFileSource(job.source) as video:
-            info = video.info
+        try:
+            with VideoFileSource(job.source) as video:
+                info = video.info
+        except HumansegError as error:
+            raise SettingsError(error.what, subject=job.name, hint=error.hint) from error
         if info.duration is not None and info.duration > LONGEST_SECONDS:
             raise _too_long(job.name)
         if info.width * info.height > MOST_PIXELS:

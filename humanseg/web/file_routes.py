@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from humanseg.errors import SettingsError
-from humanseg.looks import check_choice, is_path
+from humanseg.looks import blur_strength, check_choice, is_path
 from humanseg.settings import find_preset
 from humanseg.web.file_jobs import MOST_BYTES, FileJob, JobState, Wish
 from humanseg.web.file_kinds import is_video
@@ -96,6 +96,7 @@ def _read_wish(page: Page, request: Request) -> Wish:
     )
     check_choice("output", wish.output, OUTPUTS)
     find_preset(wish.preset)
+    blur_strength(wish.background)
     if is_path(wish.background) and wish.background not in page.background_files():
         raise SettingsError("there is no such background", subject=wish.background)
     return wish

@@ -1,9 +1,9 @@
 // How it runs: four figures, and more for those who want them.
 
 const CAUSES = {
-  camera: "Dropped: not given by the camera",
-  busy: "Dropped: the networks were busy",
-  replaced: "Dropped: a newer one was sent",
+  camera: "not given by the camera",
+  busy: "networks were busy",
+  replaced: "a newer one was sent",
 };
 const STAGES = { infer: "networks", smooth: "steadying", refine: "edges", dress: "background", output: "output" };
 
@@ -15,11 +15,11 @@ export function showFigures(status) {
   put("figure-delay-50", milliseconds(status.delay_p50));
   put("figure-delay-95", milliseconds(status.delay_p95));
   put("figure-cpu", `${Math.round(status.cores * 100)} %`);
+  put("figure-drops", toldDrops(status.dropped));
   const rows = [
     ["Camera", status.camera],
     ["From the camera", `${status.rate_in.toFixed(1)} frames a second`],
     ["Virtual camera", status.virtual_camera ?? "none"],
-    ...Object.entries(status.dropped).map(([cause, count]) => [CAUSES[cause] ?? `Dropped: ${cause}`, String(count)]),
     ["Sent again for want of a new one", String(status.repeated)],
     ["Time for a frame", Object.entries(status.stage_ms).map(([stage, ms]) => `${STAGES[stage] ?? stage} ${ms.toFixed(1)}`).join(", ") + " ms"],
     ["Processor", `${status.cores.toFixed(2)} cores`],
@@ -29,6 +29,12 @@ export function showFigures(status) {
   ];
   const list = document.getElementById("figure-list");
   if (list.closest("details").open || !list.hasChildNodes()) list.replaceChildren(...rows.map(row));
+}
+
+function toldDrops(dropped) {
+  const causes = Object.entries(dropped).filter(([, count]) => count);
+  if (!causes.length) return "No frame was dropped.";
+  return `Dropped frames: ${causes.map(([cause, count]) => `${count} (${CAUSES[cause] ?? cause})`).join(", ")}`;
 }
 
 function row([name, value]) {

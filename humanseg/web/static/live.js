@@ -27,7 +27,7 @@ export class LivePage {
     this.#gallery = new Gallery(facts, (word) => this.#do(`background ${word}`));
     this.#hideUnknown();
     all("[data-switch]").forEach((field) => this.#bindSwitch(field));
-    all("[data-number]").forEach((field) => this.#bindNumber(field));
+    all("input[data-number]").forEach((field) => this.#bindNumber(field));
     for (const name of ["view", "keep"]) {
       all(`input[name=${name}]`).forEach((radio) => {
         radio.addEventListener("change", () => this.#do(`${name} ${radio.value}`));
@@ -160,7 +160,7 @@ export class LivePage {
     if (!status) return;
     const camera = document.getElementById("camera").options[0];
     const virtual = document.getElementById("virtual-camera").options[0];
-    if (camera) camera.text = status.camera;
+    if (camera) camera.text = camera.title = status.camera;
     if (virtual) virtual.text = status.virtual_camera ?? "None";
   }
 
@@ -215,7 +215,7 @@ export class LivePage {
   #showLook(look) {
     this.#look = look;
     for (const field of all("[data-switch]")) field.checked = look[field.dataset.field];
-    for (const field of all("[data-number]")) {
+    for (const field of all("input[data-number]")) {
       if (!this.#waiting.has(field) && !field.matches(":active")) {
         field.value = look[field.dataset.number];
         this.#tellNumber(field);
@@ -225,7 +225,7 @@ export class LivePage {
       for (const radio of all(`input[name=${name}]`)) radio.checked = radio.value === look[name];
     }
     this.#gallery.mark(look.background);
-    const strength = document.querySelector("[data-number=strength]");
+    const strength = document.querySelector("input[data-number=strength]");
     strength.disabled = look.background !== "blur";
     strength.closest(".row").classList.toggle("is-off", strength.disabled);
   }

@@ -20,7 +20,7 @@ export class Preview {
       }
       this.#canvas.getContext("2d").drawImage(bitmap, 0, 0);
       bitmap.close();
-      this.#canvas.dataset.number = number;
+      this.#canvas.dataset.picture = number;
       if (!this.#hasPicture) {
         this.#hasPicture = true;
         this.cover("");
