@@ -257,7 +257,7 @@ def _tell_overlay(look: Look) -> str:
 
 
 EFFECT = replace(
-    _switch("effect", "effect_on", "on|off|toggle", "Blur or background, or the bare camera."),
+    _switch("effect", "effect_on", "on|off|toggle", "Blur or background, or neither."),
     tell=describe_effect,
 )
 
@@ -294,7 +294,7 @@ COMMANDS: Mapping[str, Command] = {
                 "centre": "the person nearest the centre is kept",
             },
         ),
-        _number("threshold", "", "How sure an edge must be; less shows more."),
+        _number("threshold", "", "How sure an edge must be."),
         _number("feather", " pixels", "Soften people's edges."),
         _number("grow", " pixels", "Widen people, or narrow them."),
         Command("overlay", "FILE|off", "A picture on top.", _change_overlay, _tell_overlay),

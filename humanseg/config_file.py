@@ -216,6 +216,20 @@ def _in_ones(key: str, value: object) -> object:
     return value / 100
 
 
+def as_written(key: str, value: object) -> object:
+    """A setting as the config file takes it; the other way of reading it.
+
+    >>> as_written("size", (720, 1280)), as_written("max_cpu", 1.5), as_written("overlay", None)
+    ('1280x720', 150.0, None)
+    """
+    if key == "size" and isinstance(value, tuple):
+        height, width = value
+        return f"{width}x{height}"
+    if key in PERCENT_KEYS and isinstance(value, float):
+        return round(100 * value, 6)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _checked(given: Mapping[str, object], known: Collection[str] = KEYS) -> dict[str, object]:
     """Values as LiveSettings has them; `known` are the keys to suggest."""
     values = {}

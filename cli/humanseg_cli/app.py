@@ -12,6 +12,8 @@ import typer
 from humanseg_cli.bench import bench
 from humanseg_cli.command import Command
 from humanseg_cli.compare import compare
+from humanseg_cli.config import config
+from humanseg_cli.ctl import WordsCommand, ctl
 from humanseg_cli.devices import devices
 from humanseg_cli.doctor import doctor
 from humanseg_cli.evaluate import evaluate
@@ -36,14 +38,15 @@ app = typer.Typer(
 )
 COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Files": (video, image),
-    "Live": (live, ui, devices),
+    "Live": (live, ctl, config, ui, devices),
     "Checking": (snapshot, compare),
     "This machine": (models, doctor, bench),
     "Training": (train, fit_ensemble, evaluate, report, export, relabel),
 }
 for panel, functions in COMMANDS.items():
     for function in functions:
-        app.command(cls=Command, rich_help_panel=panel)(function)
+        kind = WordsCommand if function is ctl else Command
+        app.command(cls=kind, rich_help_panel=panel)(function)
 
 
 def _print_version(asked: bool) -> None:

@@ -50,7 +50,7 @@ def test_main_help_names_every_command() -> None:
     assert all(f" {name} " in stdout for name in NAMES)
     files, live, machine = (
         ["video", "image"],
-        ["live", "ui", "devices"],
+        ["live", "ctl", "config", "ui", "devices"],
         ["models", "doctor", "bench"],
     )
     checking = ["snapshot", "compare"]
