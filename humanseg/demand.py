@@ -12,7 +12,8 @@ from typing import Protocol
 
 from humanseg import v4l2
 from humanseg.closing import Closing
-from humanseg.devices import DEVICES, is_in_use
+from humanseg.device_access import is_in_use
+from humanseg.devices import DEVICES
 from humanseg.protocols import Closable
 from humanseg.v4l2 import Ioctl
 

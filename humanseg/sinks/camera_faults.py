@@ -6,12 +6,8 @@ import re
 import sys
 from collections.abc import Iterable
 
-from humanseg.devices import (
-    VirtualCamera,
-    permission_hint,
-    programs_using,
-    virtual_camera_hint,
-)
+from humanseg.device_access import permission_hint, programs_using
+from humanseg.devices import VirtualCamera, virtual_camera_hint
 from humanseg.errors import HumansegError, SettingsError, SinkError
 
 # pyvirtualcam has no kinds of errors, only these words (0.12 to 0.15).

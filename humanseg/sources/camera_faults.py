@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from humanseg import devices, v4l2
+from humanseg import device_access, devices, v4l2
 from humanseg.errors import SourceError
 from humanseg.v4l2 import Ioctl
 
@@ -49,7 +49,7 @@ def not_opened(camera: int | str) -> SourceError:
 
 def busy(path: str) -> SourceError:
     """Another program streams from the camera."""
-    programs = devices.programs_using(path)
+    programs = device_access.programs_using(path)
     using = ", ".join(programs) or "another program"
     closing = f"close {using}" if programs else "close the program that uses it"
     return SourceError(
@@ -59,7 +59,9 @@ def busy(path: str) -> SourceError:
 
 def _refused(error: OSError, path: str) -> SourceError:
     if error.errno in (errno.EACCES, errno.EPERM):
-        return SourceError("may not be opened", subject=path, hint=devices.permission_hint(path))
+        return SourceError(
+            "may not be opened", subject=path, hint=device_access.permission_hint(path)
+        )
     if error.errno == errno.EBUSY:
         return busy(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

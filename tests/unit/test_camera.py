@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from humanseg import devices, v4l2
+from humanseg import device_access, devices, v4l2
 from humanseg.devices import Camera
 from humanseg.errors import SettingsError, SourceError, SourceLost
 from humanseg.frames import Frame
@@ -433,7 +433,7 @@ def test_devices_that_cannot_be_opened(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(devices, "cameras", lambda: [Camera(4, "/dev/video4", "HD Webcam")])
-    monkeypatch.setattr(devices, "programs_using", lambda path: ("zoom",))
+    monkeypatch.setattr(device_access, "programs_using", lambda path: ("zoom",))
     monkeypatch.setattr("os.open", refuse)
     with pytest.raises(SourceError) as caught:
         camera_faults.check_device("/dev/video9")
@@ -482,7 +482,7 @@ def test_what_is_streamed_from_elsewhere_is_busy(
 ) -> None:
     webcam = Capability("uvcvideo", "HD Webcam", "usb", VIDEO_CAPTURE)
     camera_faults.check_device(device, ioctl=answering(webcam))
-    monkeypatch.setattr(devices, "programs_using", lambda path: ())
+    monkeypatch.setattr(device_access, "programs_using", lambda path: ())
     with pytest.raises(SourceError, match="in use by another program"):
         camera_faults.check_device(device, ioctl=answering(webcam, is_busy=True))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from humanseg import devices, v4l2
+from humanseg import device_access, devices, v4l2
 from humanseg.devices import Camera, VirtualCamera
 from humanseg.errors import SourceError
 from humanseg.v4l2 import Capability, Mode
@@ -324,7 +324,7 @@ def test_programs_that_use_a_device(tmp_path: Path) -> None:
         (process / "comm").write_text(f"{name}\n")
         (process / "fd" / "7").symlink_to(target)
     (tmp_path / "proc" / "13").mkdir()
-    assert devices.programs_using(device, processes=tmp_path / "proc") == ("zoom",)
+    assert device_access.programs_using(device, processes=tmp_path / "proc") == ("zoom",)
 
 
 def test_capability_prefers_what_the_node_can_do() -> None:

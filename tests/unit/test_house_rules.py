@@ -20,6 +20,7 @@ LAYERS = [
         "stopwatch",
         "usage",
         "lease",
+        "device_access",
         "v4l2",
         "sinks.pace",
         "toml_lines",
@@ -33,6 +34,7 @@ LAYERS = [
         "media.av_gate",
         "media.color",
         "media.opencv_log",
+        "light",
     },
     {
         "devices",
@@ -51,6 +53,7 @@ LAYERS = [
         "sinks.preview",
         "guided_filter",
         "foreground",
+        "media.planar",
         "models.blocks",
         "models.efficientnet_lite",
         "testing",
@@ -58,6 +61,8 @@ LAYERS = [
     {
         "sinks.loopback",
         "refine",
+        "blending",
+        "planar_edge",
         "people",
         "framing",
         "temporal",
@@ -69,6 +74,7 @@ LAYERS = [
     },
     {
         "settings",
+        "planar_composite",
         "models.sdunet",
         "models.registry",
         "sources.images",
@@ -88,6 +94,7 @@ LAYERS = [
     {
         "engines.torch_engine",
         "engines.openvino_engine",
+        "sources.animated_images",
         "sources.video_file",
         "sources.reopened",
         "sinks.encoders",
