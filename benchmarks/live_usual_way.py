@@ -13,7 +13,7 @@ import mediapipe as mp
 import numpy as np
 from paced_capture import PacedCapture
 
-WARM_UP = 2.0
+WARM_UP = 1.0
 KERNEL = (55, 55)
 
 
