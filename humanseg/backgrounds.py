@@ -14,6 +14,11 @@ from humanseg.frames import Frame
 from humanseg.looks import DEFAULT_STRENGTH, blur_strength, check_number, parse_color
 from humanseg.pixels import gaussian_mean, grow, resize
 from humanseg.protocols import Background
+from humanseg.sources.animated_images import (
+    AnimatedWebpSource,
+    is_animated_png,
+    is_animated_webp,
+)
 from humanseg.sources.images import SUFFIXES, read_image
 from humanseg.sources.video_file import VideoFileSource
 
@@ -94,18 +99,18 @@ class Clip(Closing):
     """A video at its own pace, from the start again when it ends; scaled to cover the frame."""
 
     def __init__(self, path: Path) -> None:
-        """Open the video.
+        """Open a video or an animated picture.
 
         Raises:
             SourceError: it cannot be opened.
         """
-        self._path = path
-        self._source = VideoFileSource(path)
+        self._source = AnimatedWebpSource(path) if is_animated_webp(path) else VideoFileSource(path)
         self._frames = iter(self._source)
         self._shown = self._next_or_none()
         if self._shown is None:
             raise SourceError("has no frames to show as a background", subject=path)
         self._upcoming = self._next_or_none()
+        self._is_still = self._upcoming is None
         self._began = Fraction(0)
         self._fitted: tuple[Frame, Image] | None = None
 
@@ -113,7 +118,7 @@ class Clip(Closing):
         """(H, W, 3) BGR of the clip's frame for the time of this frame."""
         while self._upcoming is not None and self._upcoming.time <= frame.time - self._began:
             self._shown, self._upcoming = self._upcoming, self._next_or_none()
-        if self._upcoming is None and self._ended(frame.time):
+        if self._upcoming is None and not self._is_still and self._ended(frame.time):
             self._rewind(frame.time)
         assert self._shown is not None
         return self._fit(self._shown, *alpha.shape[:2])
@@ -134,9 +139,6 @@ class Clip(Closing):
         return time - self._began >= self._shown.time + lasting
 
     def _rewind(self, time: Fraction) -> None:
-        source = VideoFileSource(self._path)
-        self._source.close()
-        self._source = source
         self._frames = iter(self._source)
         self._shown, self._upcoming = self._next_or_none() or self._shown, self._next_or_none()
         self._began = time
@@ -182,7 +184,8 @@ def open_background(what: str | Path) -> Background:
     if bgr is not None:
         return Color(bgr)
     path = Path(what)
-    if path.suffix.lower() in SUFFIXES or not path.is_file():
+    is_picture = path.suffix.lower() in SUFFIXES and not _moves(path)
+    if is_picture or not path.is_file():
         return Picture(_read_background(path))
     try:
         return Clip(path)
@@ -192,6 +195,11 @@ def open_background(what: str | Path) -> Background:
             subject=path,
             hint="a background is a picture, a video, a colour such as '#00ff00', or blur",
         ) from error
+
+
+def _moves(path: Path) -> bool:
+    """Whether this is an animated picture."""
+    return is_animated_png(path) or is_animated_webp(path)
 
 
 def _read_background(path: Path) -> Image:

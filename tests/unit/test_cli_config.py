@@ -30,7 +30,9 @@ def config(*arguments: str) -> Result:
 
 def rows(result: Result) -> dict[str, list[str]]:
     assert result.exit_code == 0, result.stderr
-    lines = (line.strip().split(maxsplit=2) for line in result.stdout.splitlines()[1:] if line.strip())
+    lines = (
+        line.strip().split(maxsplit=2) for line in result.stdout.splitlines()[1:] if line.strip()
+    )
     return {line[0]: line[1:] for line in lines}
 
 
