@@ -104,6 +104,7 @@ class VirtualCameraChoice:
         """
         self._size = settings.size or (info.height, info.width)
         self._rate = settings.fps or (float(info.rate) if info.rate else USUAL_RATE)
+        self._pixel_format = settings.virtual_format
         self._is_always_on = settings.always_on
 
     def open(self, stack: contextlib.ExitStack, device: str | None) -> VirtualCameraSink:
@@ -112,7 +113,9 @@ class VirtualCameraChoice:
         Raises:
             HumansegError: it cannot be opened.
         """
-        camera = VirtualCameraSink(size=self._size, rate=self._rate, device=device)
+        camera = VirtualCameraSink(
+            size=self._size, rate=self._rate, device=device, pixel_format=self._pixel_format
+        )
         return stack.enter_context(camera)
 
     def demand(

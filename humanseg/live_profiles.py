@@ -27,6 +27,7 @@ FIXED = (
     "fps",
     "format",
     "virtual_camera",
+    "virtual_format",
     "engine",
     "device",
     "threads",

@@ -47,6 +47,7 @@ class LiveSettings:
         fps: frames a second asked of the camera; None takes its own.
         format: of the camera's pictures: "auto", "mjpg" or "yuyv".
         virtual_camera: device of the virtual camera; None takes the first one.
+        virtual_format: of the virtual camera's pictures, as `VirtualCameraSink` takes it.
         background: as `Look.background`.
         strength: as `Look.strength`.
         preset: which networks.
@@ -71,6 +72,7 @@ class LiveSettings:
     fps: float | None = None
     format: str = "auto"
     virtual_camera: str | None = None
+    virtual_format: str = "auto"
     background: str = BLUR
     strength: float = DEFAULT_STRENGTH
     preset: str = DEFAULT_PRESET
@@ -187,6 +189,12 @@ def _read_format(value: object) -> str:
     return _read_choice(value, choices=PIXEL_FORMATS)
 
 
+def _read_virtual_format(value: object) -> str:
+    from humanseg.sinks.camera_pixels import PIXEL_FORMATS
+
+    return _read_choice(value, choices=("auto", *PIXEL_FORMATS))
+
+
 def _read_preset(value: object) -> str:
     from humanseg.settings import PRESETS
 
@@ -230,6 +238,9 @@ KEYS: Mapping[str, Key] = {
         partial(_read_text, allowed="a device in quotes"),
         '"/dev/video10"',
         "Where the pictures go; the first virtual camera by default.",
+    ),
+    "virtual_format": Key(
+        _read_virtual_format, '"auto"', "Of its pictures: auto, i420, nv12, yuyv, uyvy, rgb."
     ),
     "background": Key(_read_background, '"blur"', "blur, a colour, or a picture or video."),
     "strength": Key(_ranged("strength"), "0.5", "Of the blur, 0 to 1."),

@@ -37,6 +37,7 @@ VirtualCamera = Annotated[
     str | None,
     _given("--virtual-camera", CAMERAS, "WHICH", "The device; none for only looking."),
 ]
+VirtualFormat = Annotated[str | None, _hidden("--virtual-format")]
 NoVirtualCamera = Annotated[bool, _hidden("--no-virtual-camera")]
 AlwaysOn = Annotated[
     bool | None, _given("--always-on", CAMERAS, "", "Keep the camera on when nobody looks.")

@@ -76,7 +76,8 @@ def test_every_key_can_be_set(path, tmp_path):
         (path.parent / name).write_bytes(b"")
     path.write_text(
         'camera = "Logitech C920"\nsize = "1280x720"\nfps = 30\nformat = "mjpg"\n'
-        'virtual_camera = "/dev/video10"\nbackground = "beach.jpg"\nstrength = 0.8\n'
+        'virtual_camera = "/dev/video10"\nvirtual_format = "nv12"\n'
+        'background = "beach.jpg"\nstrength = 0.8\n'
         'backgrounds = ["blur:0.9", "beach.jpg", "green"]\nmirror = true\nkeep = "centre"\n'
         'threshold = 0.4\nfeather = 1.5\ngrow = -2\noverlay = "logo.png"\nauto_frame = true\n'
         'preset = "fast"\nengine = "torch"\ndevice = "cpu"\nthreads = 2\nmax_cpu = 150\n'
@@ -88,6 +89,7 @@ def test_every_key_can_be_set(path, tmp_path):
         fps=30,
         format="mjpg",
         virtual_camera="/dev/video10",
+        virtual_format="nv12",
         background=str(path.parent / "beach.jpg"),
         strength=0.8,
         backgrounds=("blur:0.9", str(path.parent / "beach.jpg"), "green"),
@@ -174,6 +176,7 @@ def test_an_overlay_can_be_taken_off_by_a_profile_and_the_command_line(path):
         ("camera = -1\n", 1, "camera: cannot be -1"),
         ("camera = true\n", 1, "camera: cannot be true"),
         ("virtual_camera = 10\n", 1, "a device in quotes"),
+        ('virtual_format = "jpeg"\n', 1, "i420"),
         ("max_cpu = 1.5\n", None, ""),
         ("max_cpu = 0.5\n", 1, "give percent, 100 for one core"),
         ('background = ""\n', 1, "background: cannot be ''"),
