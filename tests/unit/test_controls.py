@@ -223,6 +223,57 @@ def test_what_the_session_must_do_reaches_it():
     assert heard == ["call", "reload", "quit"]
 
 
+@pytest.mark.parametrize(
+    ("line", "hook", "words"),
+    [
+        ("camera 1", "on_camera", "1"),
+        ("camera Logitech HD Pro", "on_camera", "Logitech HD Pro"),
+        ("camera rtsp://host/path", "on_camera", "rtsp://host/path"),
+        ("virtual-camera /dev/video10", "on_virtual_camera", "/dev/video10"),
+        ("virtual_camera none", "on_virtual_camera", "none"),
+        ("profile film night", "on_profile", "film night"),
+        ("save film night", "on_save", "film night"),
+    ],
+)
+def test_words_reach_the_session_as_they_are(line, hook, words):
+    heard: list[str] = []
+    controls = Controls()
+    refused = controls.apply(line)
+    assert (refused.ok, refused.text) == (False, "this cannot be changed while it runs")
+    setattr(controls, hook, lambda given: heard.append(given) or "done")
+    assert controls.apply(line).text == "done"
+    assert heard == [words]
+    bare = controls.apply(line.split()[0])
+    assert not bare.ok
+    assert "needs a word" in bare.text
+
+
+def test_the_status_tells_the_figures_and_the_profiles():
+    controls = Controls(
+        Look(mirror=True),
+        on_status=lambda: {"rate_in": 30.0},
+        on_profiles=lambda: {"profile": None, "profiles": ["call"]},
+    )
+    data = controls.apply("status").data
+    assert data is not None
+    look = data["look"]
+    assert isinstance(look, dict)
+    assert (look["mirror"], data["rate_in"], data["profiles"]) == (True, 30.0, ["call"])
+    assert json.loads(json.dumps(data))["profile"] is None
+
+
+def test_a_change_from_inside_loses_no_command_that_comes_meanwhile():
+    controls = Controls()
+
+    def change(now: Look) -> Look:
+        if not now.mirror:  # somebody else is quicker, once
+            assert controls.apply("mirror on").ok
+        return replace(now, feather=2.0)
+
+    assert controls.update(change) == Look(mirror=True, feather=2.0)
+    assert controls.look == Look(mirror=True, feather=2.0)
+
+
 def test_a_fault_in_the_session_is_answered():
     def fail() -> None:
         raise ZeroDivisionError("oh")
@@ -267,6 +318,13 @@ def test_relative_paths_are_those_of_the_caller(tmp_path: Path):
     assert from_folder("background beach.jpg", tmp_path) == f"background {tmp_path / 'beach.jpg'}"
     assert from_folder("overlay a b.png", tmp_path) == f"overlay {tmp_path / 'a b.png'}"
     assert from_folder("background ./next", tmp_path) == f"background {tmp_path / 'next'}"
+
+
+def test_a_camera_is_a_path_where_there_is_such_a_file(tmp_path: Path):
+    (tmp_path / "walk.mp4").write_bytes(b"")
+    assert from_folder("camera walk.mp4", tmp_path) == f"camera {tmp_path / 'walk.mp4'}"
+    for line in ("camera 0", "camera Logitech", "camera none.mp4", "camera", "camera rtsp://a/b"):
+        assert from_folder(line, tmp_path) == line
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,39 @@ def test_a_broken_change_keeps_the_old_picture_and_says_so_until_it_is_mended(tm
         wait_for(lambda: dresser.warnings() == ())
 
 
+def test_a_picture_that_is_written_slowly_is_shown_when_it_is_whole(tmp_path):
+    path = plain(tmp_path / "beach.png", 50)
+    coded = plain(tmp_path / "next.png", 90).read_bytes()
+    seen = set()
+    with Dresser(Controls(Look(background=str(path))), interval=0.02) as dresser:
+
+        def look() -> int:
+            seen.add(int(dresser.dress(frame(), PERSON).pixels[0, 0, 0]))
+            return max(seen)
+
+        with path.open("wb") as writing:
+            for start in range(0, len(coded), 16):
+                writing.write(coded[start : start + 16])
+                writing.flush()
+                for _ in range(3):
+                    look()
+                    time.sleep(0.004)
+        wait_for(lambda: look() == 90)
+        wait_for(lambda: dresser.warnings() == ())
+    assert seen == {50, 90}
+
+
+def test_a_picture_replaced_while_half_of_it_was_written(tmp_path):
+    path = plain(tmp_path / "beach.png", 50)
+    with Dresser(Controls(Look(background=str(path))), interval=INTERVAL) as dresser:
+        dresser.dress(frame(), PERSON)
+        path.write_bytes(path.read_bytes()[:40])
+        wait_for(lambda: bool(dresser.dress(frame(), PERSON)) and dresser.warnings() != ())
+        plain(path, 90)
+        wait_for(lambda: dresser.dress(frame(), PERSON).pixels[0, 0, 0] == 90)
+        wait_for(lambda: dresser.warnings() == ())
+
+
 def test_an_overlay_changed_on_disk_is_shown_soon(tmp_path):
     path = write(tmp_path / "logo.png", np.full((HEIGHT, WIDTH, 4), 255, np.uint8))
     look = Look(effect_on=False, overlay=str(path))
