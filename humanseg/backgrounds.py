@@ -6,13 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from humanseg.closing import Closing
 from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame
 from humanseg.looks import DEFAULT_STRENGTH, blur_strength, check_number, parse_color
-from humanseg.pixels import gaussian_mean, grow, resize
+from humanseg.pixels import gaussian_mean, grow, interleave, resize
 from humanseg.protocols import Background
 from humanseg.sources.animated_images import (
     AnimatedWebpSource,
@@ -24,6 +25,7 @@ from humanseg.sources.video_file import VideoFileSource
 
 if TYPE_CHECKING:
     from humanseg.frames import Alpha, Image
+    from humanseg.media.planar import PlanarFrame, Planes
 
 LARGEST_SIGMA = 0.05
 """Spread of the strongest blur, as a share of the frame's height."""
@@ -32,12 +34,15 @@ LARGEST_SIGMA = 0.05
 class Blur(Closing):
     """The frame's own background, blurred without the people's colours in it.
 
-    Works at a quarter of the frame's size; a Gaussian as wide as ours holds nothing finer.
+    Works at an eighth or a quarter of the frame's size; a Gaussian as wide as ours holds nothing
+    finer.
 
     Source: normalised convolution, Knutsson and Westin, CVPR 1993, with 1 - alpha as certainty.
     """
 
-    SCALE = 4
+    SCALES = (8, 4)
+    FINEST = 2.0
+    """Spread in pixels of the small picture below which a Gaussian no longer fits into it."""
     PERSON_SHARE = 0.004
     """Certainty left to the people, so that a pixel far inside them still has a colour."""
 
@@ -55,16 +60,52 @@ class Blur(Closing):
         if self._strength == 0:
             return frame.pixels
         height, width = alpha.shape
-        size = (max(1, height // self.SCALE), max(1, width // self.SCALE))
-        small = resize(frame.pixels, *size).astype(np.float32)
-        # A pixel more, since the edge's own pixels carry some of the person's colour.
-        people = grow(resize(alpha, *size), 1)
-        certainty = 1 - np.float32(1 - self.PERSON_SHARE) * people
-        sigma = max(0.5, self._strength * LARGEST_SIGMA * height / self.SCALE)
-        colour = gaussian_mean(small * certainty[..., None], sigma)
-        total = gaussian_mean(certainty, sigma)
-        blurred = np.clip(colour / total[..., None] + np.float32(0.5), 0, 255).astype(np.uint8)
+        scale = self._scale(height)
+        size = (max(1, height // scale), max(1, width // scale))
+        blurred = self._blurred(resize(frame.pixels, *size), alpha, height / scale)
         return resize(blurred, height, width)
+
+    def fill(self, frame: PlanarFrame, alpha: Alpha, into: Planes) -> None:
+        """Write the blurred surroundings of the people, plane by plane.
+
+        Args:
+            frame: left unchanged.
+            alpha: (h, w) float32, 0..1, of the frame's size or smaller.
+            into: planes of the frame's size.
+        """
+        source = frame.planes
+        planes = (into.y, into.u, into.v)
+        if self._strength == 0:
+            for plane, target in zip((source.y, source.u, source.v), planes, strict=True):
+                np.copyto(target, plane)
+            return
+        scale = self._scale(source.height)
+        small = interleave(source.level(scale.bit_length() - 1))
+        blurred = self._blurred(small, alpha, source.height / scale)
+        for number, target in enumerate(planes):
+            plane = np.ascontiguousarray(blurred[..., number])
+            cv2.resize(plane, target.shape[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+
+    def _scale(self, height: int) -> int:
+        """How much smaller the picture is blurred; a power of two."""
+        sigma = self._strength * LARGEST_SIGMA * height
+        return next((scale for scale in self.SCALES if sigma / scale >= self.FINEST), 4)
+
+    def _blurred(self, small: Image, alpha: Alpha, small_height: float) -> Image:
+        """A small picture (h, w, 3) uint8 blurred where people are not, into where they are."""
+        # A pixel more, since the edge's own pixels carry some of the person's colour.
+        people = grow(_fitted(alpha, *small.shape[:2]), 1)
+        certainty = 1 - np.float32(1 - self.PERSON_SHARE) * people
+        sigma = max(0.5, self._strength * LARGEST_SIGMA * small_height)
+        weighted = cv2.multiply(small.astype(np.float32), cv2.merge([certainty] * 3))
+        sums = gaussian_mean(np.dstack([weighted, certainty]), sigma)
+        blurred = sums[..., :3] / sums[..., 3:]
+        return np.asarray(np.clip(blurred + np.float32(0.5), 0, 255), np.uint8)
+
+
+def _fitted(alpha: Alpha, height: int, width: int) -> Alpha:
+    """An alpha at a size, which may be larger; a new array."""
+    return np.array(resize(alpha, height, width))
 
 
 class Color(Closing):

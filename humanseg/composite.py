@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from humanseg.blending import BlendOptions, blend, grey, light_wrap
 from humanseg.errors import SettingsError
-from humanseg.foreground import estimate_foreground
+from humanseg.foreground import estimate_foreground, near_colours, shrink_both
 from humanseg.frames import Frame
+from humanseg.media.planar import PlanarFrame
+from humanseg.pixels import resize
+from humanseg.planar_composite import PlanarCompositor
 from humanseg.protocols import Background
+
+__all__ = ["OUTPUTS", "Compositor", "blend", "grey"]
 
 if TYPE_CHECKING:
     from humanseg.frames import Alpha, Image
 
 OUTPUTS = ("composite", "mask", "alpha", "foreground")
+PLANAR_OUTPUTS = ("composite", "mask")
+"""Those that are made of planes without turning them into BGR."""
 
 
 class Compositor:
@@ -26,12 +34,18 @@ class Compositor:
     transparent background, straight alpha, BGRA. "foreground": people before black (premultiplied).
     """
 
-    def __init__(self, background: Background, output: str = "composite") -> None:
+    def __init__(
+        self,
+        background: Background,
+        output: str = "composite",
+        options: BlendOptions | None = None,
+    ) -> None:
         """Choose background and output.
 
         Args:
             background: is used by "composite" only, and not closed.
             output: one of OUTPUTS.
+            options: how "composite" blends; None mixes stored values as they are.
 
         Raises:
             SettingsError: no such output.
@@ -42,17 +56,28 @@ class Compositor:
             )
         self._background = background
         self._output = output
+        self._options = options or BlendOptions()
+        self._planar = PlanarCompositor(background, self._options)
 
     def compose(self, frame: Frame, alpha: Alpha) -> Frame:
         """Make the output frame.
 
         Args:
             frame: (H, W, 3) BGR; left unchanged.
-            alpha: (H, W) float32, 0..1.
+            alpha: (H, W) float32, 0..1; for a planar frame it may be smaller.
 
         Returns:
-            A new frame of the same time and size: BGR, or BGRA for "alpha".
+            A new frame of the same time and size: BGR, or BGRA for "alpha"; a planar one for
+            "composite" and "mask" of a planar frame.
         """
+        if isinstance(frame, PlanarFrame):
+            if self._output == "mask":
+                return self._planar.mask(frame, alpha)
+            if self._output == "composite":
+                return self._planar.compose(frame, alpha)
+            whole = resize(alpha, frame.height, frame.width)
+            bgr = Frame(frame.pixels, frame.index, frame.time, frame.duration)
+            return dataclasses.replace(bgr, pixels=self._compose(bgr, whole))
         return dataclasses.replace(frame, pixels=self._compose(frame, alpha))
 
     def _compose(self, frame: Frame, alpha: Alpha) -> Image:
@@ -64,33 +89,21 @@ class Compositor:
         if self._output == "foreground":
             people = estimate_foreground(frame.pixels, alpha)
             return blend(people, np.zeros_like(people), alpha)
-        return blend(frame.pixels, self._background.for_frame(frame, alpha), alpha)
+        return self._laid_over(frame, alpha)
 
-
-def grey(alpha: Alpha) -> Image:
-    """(H, W) uint8, 0..255, of an alpha (H, W) 0..1."""
-    return np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0), np.uint8)
-
-
-def blend(foreground: Image, background: Image, alpha: Alpha) -> Image:
-    """Lay the foreground over the background.
-
-    Args:
-        foreground: (H, W, 3) uint8 BGR.
-        background: (H, W, 3) uint8 BGR.
-        alpha: (H, W) float32, 0..1.
-
-    Returns:
-        (H, W, 3) uint8 BGR, a new array: exactly the foreground where alpha is 1, exactly the
-        background where it is 0.
-    """
-    # Sure pixels are only copied; arithmetic is for the edge, some twentieth of a picture.
-    share = grey(alpha)
-    mixed = background.copy()
-    cv2.copyTo(foreground, (share == 255).view(np.uint8), mixed)
-    edge = np.flatnonzero((share > 0) & (share < 255))
-    front = np.take(foreground.reshape(-1, 3), edge, axis=0).astype(np.float32)
-    behind = np.take(background.reshape(-1, 3), edge, axis=0).astype(np.float32)
-    weight = np.take(alpha.reshape(-1), edge)[:, None]
-    mixed.reshape(-1, 3)[edge] = behind + weight * (front - behind) + np.float32(0.5)
-    return mixed
+    def _laid_over(self, frame: Frame, alpha: Alpha) -> Image:
+        behind = self._background.for_frame(frame, alpha)
+        options = self._options
+        near = None
+        if options.clean_edges:
+            near = near_colours(*shrink_both(frame.pixels, alpha))
+        wrap = options.light_wrap
+        glow = light_wrap(alpha, wrap) if wrap else None
+        return blend(
+            frame.pixels,
+            behind,
+            alpha,
+            linear_light=options.linear_light,
+            near=near,
+            glow=glow,
+        )

@@ -49,6 +49,10 @@ class Frame:
         """Columns of the picture."""
         return int(self.pixels.shape[1])
 
+    def freeze(self) -> None:
+        """Make the pixels read-only."""
+        self.pixels.flags.writeable = False
+
     def __repr__(self) -> str:
         return f"Frame({self.index}, {float(self.time):.3f} s, {self.width}x{self.height})"
 

@@ -45,7 +45,7 @@ def guided_upsample(
     slope, offset = guided_coefficients(
         mask, resize(guide, *mask.shape), radius=radius, epsilon=epsilon
     )
-    alpha = resize(slope, height, width) * guide
+    alpha = np.multiply(resize(slope, height, width), guide)
     alpha += resize(offset, height, width)
     return np.clip(alpha, 0, 1, out=alpha)
 

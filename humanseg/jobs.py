@@ -12,7 +12,7 @@ from typing import TypeVar
 import cv2
 
 from humanseg.backgrounds import open_background
-from humanseg.composite import OUTPUTS, Compositor
+from humanseg.composite import OUTPUTS, PLANAR_OUTPUTS, Compositor
 from humanseg.errors import (
     HumansegError,
     Interrupted,
@@ -88,7 +88,7 @@ def process_video(
     shares = share(threads)
     cv2.setNumThreads(shares.picture)
     with (
-        VideoFileSource(Path(source), threads=shares.decode) as video,
+        VideoFileSource(Path(source), threads=shares.decode, planar=True) as video,
         open_background(background) as behind,
         VideoFileSink(
             Path(target),
@@ -103,11 +103,12 @@ def process_video(
         ) as sink,
         Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
     ):
+        video.is_planar = video.is_planar and output in PLANAR_OUTPUTS and sink.takes_planes
         stages = Stages(
             segmenter,
             TemporalSmoother(settings.smoothing),
             Refiner(settings.refine),
-            Compositor(behind, output),
+            Compositor(behind, output, settings.blend),
         )
         began = time.monotonic()
         try:
@@ -187,7 +188,7 @@ def process_images(
         open_background(background) as behind,
         Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
     ):
-        compositor = Compositor(behind, output)
+        compositor = Compositor(behind, output, find_preset(preset).blend)
         try:
             for chunk in _chunks(pairs, BATCH):
                 with stopwatch("decode"):

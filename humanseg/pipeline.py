@@ -19,6 +19,7 @@ from humanseg.composite import Compositor
 from humanseg.crew import Crew
 from humanseg.errors import Interrupted, PartialError
 from humanseg.frames import Frame
+from humanseg.media.planar import glance
 from humanseg.protocols import Sink, Source
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
@@ -177,7 +178,7 @@ class Pipeline:
                     frame = next(frames, None)
                 if frame is None:
                     break
-                frame.pixels.flags.writeable = False
+                frame.freeze()
                 self._frames.put(frame)
         except Ended:
             raise
@@ -194,14 +195,15 @@ class Pipeline:
                 masks = self._stages.segmenter.masks(frames, batch=self._batch)
             for frame, mask in zip(frames, masks, strict=True):
                 with self._timed("smooth"):
-                    smoothed = self._stages.smoother.update(frame, mask)
+                    seen = glance(frame, *mask.shape)
+                    smoothed = self._stages.smoother.update(seen, mask)
                 self._masks.put((frame, smoothed))
         self._masks.finish()
 
     def _finish(self) -> None:
         for frame, mask in self._masks:
             with self._timed("refine"):
-                alpha = self._stages.refiner.refine(frame.pixels, mask)
+                alpha = self._stages.refiner.refine_frame(frame, mask)
             with self._timed("composite"):
                 composed = self._stages.compositor.compose(frame, alpha)
             self._finished.put(composed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import cv2
@@ -82,3 +83,13 @@ def grow(array: Array, radius: int) -> Array:
 def luma(image: Image) -> NDArray[np.float32]:
     """(H, W) luma 0..1 (BT.601 weights on sRGB values) of a BGR picture."""
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) * np.float32(1 / 255)
+
+
+def interleave(planes: Sequence[NDArray[np.uint8]]) -> Image:
+    """(h, w, n) of n planes (h, w)."""
+    return np.asarray(cv2.merge(list(planes)), np.uint8)
+
+
+def where_at_least(plane: NDArray[np.uint8], least: int) -> NDArray[np.uint8]:
+    """255 where a plane is so much or more, else 0; of its shape."""
+    return np.asarray(cv2.inRange(plane, np.array(float(least)), np.array(255.0)), np.uint8)

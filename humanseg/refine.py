@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 
 from humanseg.guided_filter import guided_upsample
+from humanseg.media.color import luma_span
+from humanseg.media.planar import PlanarFrame, halvings_until
 from humanseg.pixels import luma, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from humanseg.frames import Alpha, Image, Mask
+    from humanseg.frames import Alpha, Frame, Image, Mask
 
 HAZE = 0.1
 """Probability above which neighbouring pixels count as connected."""
@@ -65,20 +67,44 @@ class Refiner:
         Returns:
             (H, W) float32, 0..1, a new array.
         """
+        guide = _guide(pixels, self._options.guide_pixels)
+        return resize(self._follow(mask, guide), *pixels.shape[:2])
+
+    def refine_frame(self, frame: Frame, mask: Mask) -> Alpha:
+        """Make the alpha of one frame, as large as is cheap.
+
+        Args:
+            frame: any; a planar one is not converted.
+            mask: (h, w) float32, 0..1, of that frame.
+
+        Returns:
+            float32, 0..1, a new array: of the size of a planar frame or a half, quarter ... of it
+            (the compositor enlarges it in bytes), of any other frame's own size.
+        """
+        if not isinstance(frame, PlanarFrame):
+            return self.refine(frame.pixels, mask)
+        planes = frame.planes
+        halvings = halvings_until(planes.height, planes.width, self._options.guide_pixels)
+        plane = planes.level(halvings)[0] if halvings else planes.y
+        black, white = luma_span(planes.coding)
+        guide = np.subtract(plane, black, dtype=np.float32)
+        guide *= np.float32(1 / (white - black))
+        return resize(self._follow(mask, guide), *guide.shape)
+
+    def _follow(self, mask: Mask, guide: NDArray[np.float32]) -> Alpha:
+        """The alpha at the guide's size; at the mask's where the guide is smaller."""
         options = self._options
-        height, width = pixels.shape[:2]
         mask = remove_specks(mask, options.smallest_part, options.smallest_person)
         mask = soft_erode(mask, options.erosion)
-        guide = _guide(pixels, options.guide_pixels)
         if guide.shape[0] >= mask.shape[0] and guide.shape[1] >= mask.shape[1]:
             mask = guided_upsample(mask, guide, radius=options.radius, epsilon=options.epsilon)
-        return resize(shape_alpha(mask, options.low, options.high), height, width)
+        return shape_alpha(mask, options.low, options.high)
 
 
 def _guide(pixels: Image, most_pixels: int) -> NDArray[np.float32]:
     """Luma 0..1 of a picture, halved until it has at most so many pixels."""
     height, width = pixels.shape[:2]
-    while height * width > most_pixels:
+    for _ in range(halvings_until(height, width, most_pixels)):
         height, width = (height + 1) // 2, (width + 1) // 2
     return luma(resize(pixels, height, width))
 
@@ -166,6 +192,11 @@ def shape_alpha(mask: Mask, low: float, high: float) -> Alpha:
     Returns:
         (H, W) float32, 0..1, a new array: 3t^2 - 2t^3 of the stretched value t.
     """
-    share = np.clip((mask - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    alpha: Alpha = share * share * (3 - 2 * share)
+    share = np.multiply(mask, np.float32(1 / (high - low)))
+    share -= np.float32(low / (high - low))
+    np.clip(share, 0, 1, out=share)
+    alpha = share * share
+    share *= -2
+    share += 3
+    alpha *= share
     return alpha

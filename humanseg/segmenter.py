@@ -10,6 +10,7 @@ import numpy as np
 from humanseg.closing import Closing
 from humanseg.engines.choose import open_engine
 from humanseg.frames import Frame
+from humanseg.media.planar import glance
 from humanseg.pixels import resize
 from humanseg.protocols import Engine
 from humanseg.refine import Refiner
@@ -97,12 +98,12 @@ class Segmenter(Closing):
         """
         groups: dict[tuple[int, int], list[int]] = {}
         for index, frame in enumerate(frames):
-            height, width = _pixels(frame).shape[:2]
+            height, width = _size(frame)
             groups.setdefault((height, width), []).append(index)
         masks: dict[int, Mask] = {}
         for (height, width), indices in groups.items():
             place = fit(height, width)
-            inputs = np.stack([_shrink(_pixels(frames[index]), place) for index in indices])
+            inputs = np.stack([_shrink(_glance(frames[index], place), place) for index in indices])
             found = self._infer(inputs, batch)[: len(indices)]
             masks.update(zip(indices, (_crop(mask, place) for mask in found), strict=True))
         return [masks[index] for index in range(len(frames))]
@@ -123,6 +124,19 @@ class Segmenter(Closing):
 
 def _pixels(frame: Frame | Image) -> Image:
     return frame.pixels if isinstance(frame, Frame) else frame
+
+
+def _size(frame: Frame | Image) -> tuple[int, int]:
+    if isinstance(frame, Frame):
+        return frame.height, frame.width
+    return int(frame.shape[0]), int(frame.shape[1])
+
+
+def _glance(frame: Frame | Image, place: Fit) -> Image:
+    """BGR pixels of at least the size the networks see."""
+    if isinstance(frame, Frame):
+        return glance(frame, place.height, place.width).pixels
+    return frame
 
 
 def _shrink(pixels: Image, place: Fit) -> Image:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from humanseg.blending import BlendOptions
 from humanseg.errors import SettingsError
 from humanseg.refine import RefineOptions
 from humanseg.temporal import SmoothingOptions
@@ -22,6 +23,7 @@ class Preset:
         flip: average each mask with that of the mirror image, at twice the cost.
         smoothing: of masks over time.
         refine: from mask to alpha.
+        blend: people over the background.
         about: one line for people.
     """
 
@@ -29,14 +31,22 @@ class Preset:
     flip: bool = False
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
+    blend: BlendOptions = field(default_factory=BlendOptions)
     about: str = ""
 
 
+CAREFUL = BlendOptions(linear_light=True, clean_edges=True)
+
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(models=("fast",), about="one small network, for calls on a laptop"),
-    "balanced": Preset(models=ENSEMBLE, about="the four networks together; the default"),
+    "balanced": Preset(
+        models=ENSEMBLE, blend=CAREFUL, about="the four networks together; the default"
+    ),
     "best": Preset(
-        models=ENSEMBLE, flip=True, about="the four networks on picture and mirror image, for files"
+        models=ENSEMBLE,
+        flip=True,
+        blend=CAREFUL,
+        about="the four networks on picture and mirror image, for files",
     ),
 }
 

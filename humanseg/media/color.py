@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
@@ -12,6 +13,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from humanseg.frames import ColorTags
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from humanseg.frames import Image
 
 # Numbers of ITU-T H.273 with FFmpeg's names.
@@ -79,6 +82,17 @@ _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _UP = Interpolation.BILINEAR | _EXACT
 _DOWN = Interpolation.BICUBIC | _EXACT
 
+# Weights of red and blue in luma, by matrix.
+_LUMA_WEIGHTS = {
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "bt470bg": (0.299, 0.114),
+    "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593),
+    "bt2020c": (0.2627, 0.0593),
+}
+
 # Rows from which an untagged video is taken for HD.
 _HD_ROWS = 720
 _HD_COLUMNS = 1280
@@ -111,6 +125,51 @@ def resolve(tags: ColorTags, *, height: int, width: int) -> Coding:
         matrix = "bt709" if is_hd else "smpte170m"
     is_rgb = tags.matrix == "gbr"  # "full" then, which few players expect of YCbCr
     return Coding(matrix, "tv" if is_rgb else tags.range or "tv")
+
+
+def luma_span(coding: Coding) -> tuple[int, int]:
+    """Y of black and of white, 0..255."""
+    return (16, 235) if coding.range == "tv" else (0, 255)
+
+
+@lru_cache(maxsize=8)
+def bgr_matrix(coding: Coding) -> NDArray[np.float32]:
+    """(3, 4) that makes B, G, R of Y, Cb, Cr and 1, all 0..255; for `cv2.transform`."""
+    red, blue = _LUMA_WEIGHTS[coding.matrix]
+    green = 1 - red - blue
+    black, white = luma_span(coding)
+    scale = 255 / (white - black)
+    chroma = 255 / 224 if coding.range == "tv" else 1.0
+    from_cb, from_cr = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
+    rows = [
+        (scale, from_cb, 0.0),
+        (scale, -from_cb * blue / green, -from_cr * red / green),
+        (scale, 0.0, from_cr),
+    ]
+    offsets = [-scale * black - 128 * (cb + cr) for _, cb, cr in rows]
+    return np.array([(*row, offset) for row, offset in zip(rows, offsets, strict=True)], np.float32)
+
+
+@lru_cache(maxsize=8)
+def yuv_matrix(coding: Coding) -> NDArray[np.float32]:
+    """(3, 4) that makes Y, Cb, Cr of B, G, R and 1, all 0..255; for `cv2.transform`."""
+    forward = bgr_matrix(coding).astype(np.float64)
+    backward = np.linalg.inv(forward[:, :3])
+    return np.hstack([backward, -backward @ forward[:, 3:]]).astype(np.float32)
+
+
+def reformat_options(frame: av.VideoFrame, coding: Coding) -> dict[str, Any]:
+    """What swscale must be told to keep the colours of a decoded frame in YCbCr of a coding."""
+    options: dict[str, Any] = {
+        "dst_colorspace": _SWSCALE_MATRIX[coding.matrix],
+        "dst_color_range": _SWSCALE_RANGE[coding.range],
+        "interpolation": _DOWN,
+        "threads": 1,
+    }
+    if not frame.format.is_rgb:
+        options["src_colorspace"] = _SWSCALE_MATRIX[coding.matrix]
+        options["src_color_range"] = _SWSCALE_RANGE[coding.range]
+    return options
 
 
 def tags_of(frame: av.VideoFrame) -> ColorTags:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import av
 import av.error
+from av.video.frame import PictureType
 
 from humanseg.errors import PartialError, SettingsError, SinkError
 from humanseg.frames import ColorTags, Frame, StreamInfo
 from humanseg.media.av_gate import open_output, sink_error
 from humanseg.media.color import Coding, FromBgr, resolve, tag_numbers
+from humanseg.media.planar import PIXEL_FORMAT, PlanarFrame
 from humanseg.sinks.copied_streams import CopiedStreams
 from humanseg.sinks.encoders import choose_encoder
 from humanseg.sinks.target import check_target, partial_path
@@ -112,9 +114,15 @@ class VideoFileSink:
         self._copies: CopiedStreams | None = None
         self._copied: tuple[str, ...] = ()
         self._pixels = self._pixel_format()
-        self._color, coding = self._coding()
-        self._convert = FromBgr(self._pixels, coding)
+        self._color, self._planes_coding = self._coding()
+        self._convert = FromBgr(self._pixels, self._planes_coding)
         self._open(copy_from)
+
+    @property
+    def takes_planes(self) -> bool:
+        """Whether frames that hold planes of the source's coding are encoded as they are."""
+        source = resolve(self._like.color, height=self._like.height, width=self._like.width)
+        return self._pixels == PIXEL_FORMAT and self._planes_coding == source
 
     @property
     def copied(self) -> tuple[str, ...]:
@@ -300,9 +308,13 @@ class VideoFileSink:
 
     def _check_size(self, frame: Frame) -> None:
         channels = 4 if self._alpha else 3
-        if frame.pixels.shape != (self._like.height, self._like.width, channels):
+        if isinstance(frame, PlanarFrame) and not self._alpha:
+            shape: tuple[int, ...] = (frame.height, frame.width, 3)
+        else:
+            shape = frame.pixels.shape
+        if shape != (self._like.height, self._like.width, channels):
             raise SinkError(
-                f"frame {frame.index} has the shape {frame.pixels.shape}, the video wants "
+                f"frame {frame.index} has the shape {shape}, the video wants "
                 f"{(self._like.height, self._like.width, channels)}",
                 subject=self._path,
             )
@@ -320,12 +332,19 @@ class VideoFileSink:
         duration = frame.duration or 1 / (self._like.rate or _USUAL_RATE)
         self._durations[pts] = max(1, round(duration / base))
         self._end = time + duration
-        coded = self._convert(frame.pixels)
+        coded = self._picture(frame)
         coded.pts, coded.time_base = pts, base
         matrix, range_, primaries, transfer = tag_numbers(self._color)
         coded.colorspace, coded.color_range = matrix, range_
         coded.color_primaries, coded.color_trc = primaries, transfer
         return coded
+
+    def _picture(self, frame: Frame) -> av.VideoFrame:
+        if isinstance(frame, PlanarFrame) and self.takes_planes:
+            coded = frame.planes.video
+            coded.pict_type = PictureType.NONE  # a decoder's frame asks for what it was before
+            return coded
+        return self._convert(frame.pixels)
 
     def _mux(self, packets: list[av.Packet[Any]], *, are_last: bool = False) -> None:
         for packet in packets:

@@ -22,6 +22,7 @@ from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame, StreamInfo
 from humanseg.media.av_gate import RESTART_SECONDS, clock_zero, fraction, open_input, reading
 from humanseg.media.color import HDR_TRANSFERS, Coding, ToBgr, resolve, tags_of
+from humanseg.media.planar import PlanarFrame, Planes, ToPlanes
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -50,22 +51,29 @@ class VideoFileSource(Closing):
 
     Attributes:
         warnings: what the user should know, a sentence each; grows while frames are read.
+        is_planar: whether frames come as planes; may be switched off before the first is read.
     """
 
-    def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path | str, *, threads: int | None = None, planar: bool = False
+    ) -> None:
         """Open the file and decode its first frame.
 
         Args:
             path: of the video.
             threads: for the decoder; None leaves the number to FFmpeg.
+            planar: give `PlanarFrame`s, which hold what the decoder made, where the sides are
+                even; see `is_planar`.
 
         Raises:
             SourceError: the file is missing, is no video, or holds no frame.
         """
         self._path = Path(path)
         self._threads = threads
+        self.is_planar = planar
         self.warnings: list[str] = []
         self._convert = ToBgr()
+        self._to_planes = ToPlanes()
         self._is_started = False
         self._container: InputContainer | None = None
         self._open()
@@ -92,10 +100,10 @@ class VideoFileSource(Closing):
             frame = self._frame(decoded, index)
             if held is not None:
                 # Containers store what lies between decoded, not between shown frames.
-                yield replace(held, duration=frame.time - held.time)
+                yield _lasting(held, frame.time - held.time)
             held = frame
         if held is not None:
-            yield replace(held, duration=self._last_duration(held))
+            yield _lasting(held, self._last_duration(held))
         self._report()
 
     def close(self) -> None:
@@ -134,6 +142,7 @@ class VideoFileSource(Closing):
     ) -> None:
         """Learn what the frames have in common, from the headers and the first frame."""
         self._size = (first.height, first.width)
+        self.is_planar = self.is_planar and not (first.height % 2 or first.width % 2)
         self._turn = _Turn(first)
         height, width = self._turn.size(*self._size)
         rate = fraction(stream.average_rate) or fraction(stream.guessed_rate)
@@ -175,13 +184,29 @@ class VideoFileSource(Closing):
                 f"{decoded.width}x{decoded.height} at frame {index}; it is scaled to the first size"
             )
         with reading(self._path):
-            pixels = self._turn(self._convert(decoded, self._coding, size=self._size))
+            picture = self._planes(decoded) if self.is_planar else self._pixels(decoded)
         time = self._time(decoded)
         base = fraction(decoded.time_base) or self._info.time_base
         duration = decoded.duration * base if decoded.duration else None
         self._given = index + 1
         self._last_end = time + (duration or self._step)
-        return Frame(pixels, index, time, duration)
+        if isinstance(picture, Planes):
+            return PlanarFrame(picture, index, time, duration)
+        return Frame(picture, index, time, duration)
+
+    def _pixels(self, decoded: av.VideoFrame) -> Image:
+        return self._turn(self._convert(decoded, self._coding, size=self._size))
+
+    def _planes(self, decoded: av.VideoFrame) -> Planes:
+        planes = self._to_planes(decoded, self._coding, size=self._size)
+        if not self._turn.is_needed:
+            return planes
+        turned = Planes.empty(self._info.height, self._info.width, self._coding)
+        for plane, into in zip(
+            (planes.y, planes.u, planes.v), (turned.y, turned.u, turned.v), strict=True
+        ):
+            into[:] = self._turn(plane)
+        return turned
 
     def _time(self, decoded: av.VideoFrame) -> Fraction:
         """The frame's time; made from the frame before where the file gives none or goes back."""
@@ -421,6 +446,13 @@ def _clock_seconds(text: str) -> Fraction | None:
         return None
 
 
+def _lasting(frame: Frame, duration: Fraction | None) -> Frame:
+    """The same frame, shown so many seconds."""
+    if isinstance(frame, PlanarFrame):
+        return frame.with_duration(duration)
+    return replace(frame, duration=duration)
+
+
 class _Turn:
     """Turns and flips pixels as the file's display matrix asks.
 
@@ -436,6 +468,11 @@ class _Turn:
         self._flip = {(False, False): None, (True, False): 1, (False, True): 0, (True, True): -1}[
             (across < 0, down < 0)
         ]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether calling it changes anything."""
+        return self.is_sideways or self._flip is not None
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) after turning."""

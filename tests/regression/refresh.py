@@ -4,6 +4,7 @@ Every golden picture is what the reference engine (torch, float32) makes of the 
 when weights or methods change on purpose; it prints what moved, and the pictures are committed.
 """
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 from humanseg.backgrounds import Blur, Color
 from humanseg.composite import Compositor, grey
 from humanseg.engines.torch_engine import TorchEngine
+from humanseg.media.color import Coding
+from humanseg.media.planar import PlanarFrame, planes_of
 from humanseg.metrics import iou
 from humanseg.models import registry
 from humanseg.refine import Refiner
@@ -74,12 +77,24 @@ def golden_pictures(preset, engine, frames):
 
 
 def composites(frame, alpha):
-    """One picture of each output, of one frame."""
-    green = Compositor(Color((64, 177, 0))).compose(frame, alpha).pixels
-    found = {"composite-green": small(green)}
-    for output in ("composite", "alpha", "foreground"):
-        pixels = Compositor(Blur(), output).compose(frame, alpha).pixels
-        found[f"{output}-blur" if output == "composite" else output] = small(pixels)
+    """One picture of each output and of each way to blend, of one frame."""
+    careful = PRESETS["balanced"].blend
+    wrapped = dataclasses.replace(careful, light_wrap=0.6)
+    ways = {
+        "composite-green": (Color((64, 177, 0)), "composite", None),
+        "composite-green-careful": (Color((64, 177, 0)), "composite", careful),
+        "composite-green-wrapped": (Color((64, 177, 0)), "composite", wrapped),
+        "composite-blur": (Blur(), "composite", careful),
+        "alpha": (Blur(), "alpha", careful),
+        "foreground": (Blur(), "foreground", careful),
+    }
+    found = {
+        name: small(Compositor(*way).compose(frame, alpha).pixels) for name, way in ways.items()
+    }
+    planes = planes_of(frame.pixels, Coding("bt709", "tv"))
+    planar = PlanarFrame(planes, frame.index, frame.time)
+    for name in ("composite-green-careful", "composite-blur"):
+        found[f"planar-{name}"] = small(Compositor(*ways[name]).compose(planar, alpha).pixels)
     return found
 
 

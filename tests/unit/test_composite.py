@@ -106,7 +106,7 @@ def test_blur_keeps_brightness():
 
 
 def test_foreground_colour_is_free_of_the_old_background():
-    alpha = np.tile(np.clip((np.arange(160) - 70) / 20, 0, 1).astype(np.float32)[::-1], (120, 1))
+    alpha = np.tile(np.clip((np.arange(160) - 70) / 6, 0, 1).astype(np.float32)[::-1], (120, 1))
     true = np.full((120, 160, 3), (20, 40, 200), np.uint8)
     wall = np.full((120, 160, 3), (230, 200, 10), np.uint8)
     seen = blend(true, wall, alpha)

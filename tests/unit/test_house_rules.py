@@ -65,7 +65,6 @@ LAYERS = [
         "planar_edge",
         "people",
         "framing",
-        "temporal",
         "motion",
         "models.unet",
         "models.hrnet",
