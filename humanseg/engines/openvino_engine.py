@@ -29,6 +29,20 @@ GRAPH_REVISION = 1
 """Counts changes of `models.ensemble.Serving` and the networks; older cached graphs are unused."""
 
 
+def import_openvino() -> Any:
+    """OpenVINO, which everything of ours imports this way, so that it tells nobody.
+
+    Its package sends word to Google Analytics whenever it is imported, unless the package that does
+    so cannot be imported; for this process it cannot. Its own stand-in, which does nothing, then
+    serves. A program that has imported OpenVINO before us has decided for itself.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
 class OpenVinoEngine(Closing):
     """One graph for the whole ensemble, compiled once for every shape of batch it meets.
 
@@ -57,8 +71,7 @@ class OpenVinoEngine(Closing):
         Raises:
             WeightsError: weights are missing or damaged.
         """
-        import openvino
-
+        openvino = import_openvino()
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
         self._model = _read_or_convert(self._core, models, weights, folder)
@@ -127,8 +140,7 @@ def _convert_elsewhere(models: Sequence[str], weights: Path, path: Path) -> None
 
 def _key(models: Sequence[str], weights: Path) -> str:
     """Changes with the weights, their shares, and what turns them into a graph."""
-    import openvino
-
+    openvino = import_openvino()
     cards = [registry.read_card(name, weights) for name in models]
     for card in cards:
         registry.verified(card, weights)
@@ -156,17 +168,31 @@ def convert(models: Sequence[str], weights: Path) -> Any:
     Raises:
         WeightsError: weights are missing or damaged.
     """
-    import openvino
-    import torch
-
     from humanseg.models.ensemble import Serving
 
-    serving = Serving(registry.load_ensemble(models, weights)).eval()
+    return graph_of(Serving(registry.load_ensemble(models, weights)).eval())
+
+
+def graph_of(serving: Any) -> Any:
+    """OpenVINO's graph of a `Serving`, for frames of any size.
+
+    By the front end, since `openvino.convert_model` reports each conversion to Google Analytics
+    where a program has imported OpenVINO before us.
+    """
+    import torch
+
+    import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
     example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
         # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
         warnings.simplefilter("ignore")
-        return openvino.convert_model(serving, example_input=example)
+        # The graph keeps weights of its own: torch's may end before it does.
+        decoder = TorchScriptPythonDecoder(serving, example_input=(example,), shared_memory=False)
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        return front_end.convert(front_end.load(decoder))
 
 
 def store(model: Any, path: Path) -> None:
@@ -176,8 +202,7 @@ def store(model: Any, path: Path) -> None:
         OSError: the folder cannot be made or written.
         RuntimeError: OpenVINO cannot write.
     """
-    import openvino
-
+    openvino = import_openvino()
     partial = path.with_name(f"{os.getpid()}-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     _prune(path.parent)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from humanseg.engines.openvino_engine import graph_of, import_openvino
 from humanseg.errors import MissingExtraError, OutputError, SinkError
 from humanseg.models import registry
 from humanseg.models.ensemble import Serving
@@ -133,7 +134,7 @@ def _open_torchscript(path: Path) -> tuple[Infer, str]:
 
 def _write_openvino(serving: Serving, path: Path) -> None:
     openvino = _openvino()
-    model = openvino.convert_model(serving, example_input=_example())
+    model = graph_of(serving)
     model.inputs[0].get_tensor().set_names({INPUT})
     model.outputs[0].get_tensor().set_names({OUTPUT})
     openvino.save_model(model, path, compress_to_fp16=False)
@@ -153,7 +154,7 @@ def _open_openvino(path: Path) -> tuple[Infer, str]:
 
 def _openvino() -> Any:
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError as error:
         raise MissingExtraError(
             "OpenVINO is not installed", subject="openvino", hint="pip install 'humanseg[openvino]'"
