@@ -40,7 +40,7 @@ from humanseg.threads import share
 T = TypeVar("T")
 
 BATCH = 4
-"""Frames the networks see at once; on a processor more gains nothing."""
+"""Frames handed to the networks at once; on a processor more gains nothing."""
 
 
 def process_video(
@@ -101,7 +101,9 @@ def process_video(
             copy_from=Path(source),
             threads=shares.encode,
         ) as sink,
-        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+        Segmenter(
+            preset, device=device, engine=engine, threads=threads, goal="throughput"
+        ) as segmenter,
     ):
         video.is_planar = video.is_planar and output in PLANAR_OUTPUTS and sink.takes_planes
         stages = Stages(
@@ -186,7 +188,9 @@ def process_images(
     written, size, began = 0, (0, 0), time.monotonic()
     with (
         open_background(background) as behind,
-        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+        Segmenter(
+            preset, device=device, engine=engine, threads=threads, goal="throughput"
+        ) as segmenter,
     ):
         compositor = Compositor(behind, output, find_preset(preset).blend)
         try:

@@ -46,7 +46,7 @@ class Networks(Closing):
             height: of the frames to come.
             width: of the frames to come.
         """
-        self.segmenter.masks([np.zeros((height, width, 3), np.uint8)], batch=1)
+        self.segmenter.masks([np.zeros((height, width, 3), np.uint8)])
 
     def close(self) -> None:
         """Close the segmenter."""
@@ -129,7 +129,7 @@ class MaskMaker(Closing):
         with self._timed("infer"):
             mask = self._follow(frame)
             if mask is None:
-                [mask] = networks.segmenter.masks([frame], batch=1)
+                [mask] = networks.segmenter.masks([frame])
                 self._unseen = 0
         with self._timed("smooth"):
             smoothed = networks.smoother.update(frame, mask)

@@ -192,7 +192,7 @@ class Pipeline:
     def _infer(self) -> None:
         for frames in self._frames.batches(self._batch):
             with self._timed("infer"):
-                masks = self._stages.segmenter.masks(frames, batch=self._batch)
+                masks = self._stages.segmenter.masks(frames)
             for frame, mask in zip(frames, masks, strict=True):
                 with self._timed("smooth"):
                     seen = glance(frame, *mask.shape)

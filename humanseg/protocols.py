@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from humanseg.frames import Frame, StreamInfo
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from humanseg.frames import Alpha, Image
+
+
+Goal = Literal["latency", "throughput"]
+"""What an engine is run for: one picture soon, as live, or many in all, as of a file."""
 
 
 class Closable(Protocol):

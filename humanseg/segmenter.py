@@ -12,7 +12,7 @@ from humanseg.engines.choose import open_engine
 from humanseg.frames import Frame
 from humanseg.media.planar import glance
 from humanseg.pixels import resize
-from humanseg.protocols import Engine
+from humanseg.protocols import Engine, Goal
 from humanseg.refine import Refiner
 from humanseg.settings import find_preset
 from humanseg.sizes import Fit, fit
@@ -40,6 +40,7 @@ class Segmenter(Closing):
         device: str = "auto",
         engine: str = "auto",
         threads: int | None = None,
+        goal: Goal = "latency",
     ) -> None:
         """Load the networks of a preset.
 
@@ -48,6 +49,7 @@ class Segmenter(Closing):
             device: "auto", "cpu", "cuda" or "mps".
             engine: "auto", "torch" or "openvino".
             threads: of the processor; None takes all cores.
+            goal: "latency" for one picture at a time, "throughput" for several.
 
         Raises:
             SettingsError: an unknown name, or a device this machine does not have.
@@ -57,7 +59,7 @@ class Segmenter(Closing):
         chosen = find_preset(preset)
         self._flip = chosen.flip
         self._engine = open_engine(
-            chosen.models, engine=engine, device=device, threads=share(threads).infer
+            chosen.models, engine=engine, device=device, threads=share(threads).infer, goal=goal
         )
         self._refiner = Refiner(chosen.refine)
 
@@ -88,13 +90,11 @@ class Segmenter(Closing):
             for frame, mask in zip(frames, masks, strict=True)
         ]
 
-    def masks(self, frames: Sequence[Frame | Image], *, batch: int | None = None) -> list[Mask]:
+    def masks(self, frames: Sequence[Frame | Image]) -> list[Mask]:
         """Masks at network size, (h, w) float32 0..1, in the shape of each picture.
 
         Args:
             frames: frames, or (H, W, 3) uint8 BGR arrays; sizes may differ.
-            batch: pad each group of equal sizes to this many, so that an engine meets one shape
-                of batch only; None does not pad.
         """
         groups: dict[tuple[int, int], list[int]] = {}
         for index, frame in enumerate(frames):
@@ -104,13 +104,11 @@ class Segmenter(Closing):
         for (height, width), indices in groups.items():
             place = fit(height, width)
             inputs = np.stack([_shrink(_glance(frames[index], place), place) for index in indices])
-            found = self._infer(inputs, batch)[: len(indices)]
+            found = self._infer(inputs)
             masks.update(zip(indices, (_crop(mask, place) for mask in found), strict=True))
         return [masks[index] for index in range(len(frames))]
 
-    def _infer(self, inputs: NDArray[np.uint8], batch: int | None) -> NDArray[np.float32]:
-        if batch is not None and len(inputs) < batch:
-            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], batch - len(inputs), axis=0)])
+    def _infer(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not self._flip:
             return self._engine.infer(inputs)
         mirrored = np.ascontiguousarray(inputs[:, :, ::-1])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from humanseg.errors import MissingExtraError, SettingsError
-from humanseg.protocols import Engine
+from humanseg.protocols import Engine, Goal
 
 ENGINES = ("auto", "torch", "openvino")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -20,7 +20,12 @@ def has_openvino() -> bool:
 
 
 def open_engine(
-    models: Sequence[str], *, engine: str = "auto", device: str = "auto", threads: int = 2
+    models: Sequence[str],
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int = 2,
+    goal: Goal = "latency",
 ) -> Engine:
     """Open the engine asked for; "auto" takes a GPU if there is one, then OpenVINO, then torch.
 
@@ -29,6 +34,7 @@ def open_engine(
         engine: one of ENGINES.
         device: one of DEVICES.
         threads: of the processor.
+        goal: one picture soon, or many in all.
 
     Raises:
         SettingsError: unknown names, or a device this machine does not have.
@@ -50,7 +56,7 @@ def open_engine(
             )
         from humanseg.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(models, threads=threads)
+        return OpenVinoEngine(models, threads=threads, goal=goal)
     from humanseg.engines.torch_engine import TorchEngine
 
     return TorchEngine(models, device=device, threads=threads)

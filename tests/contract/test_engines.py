@@ -76,6 +76,20 @@ def test_results_are_the_callers_own(engine):
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_pictures_side_by_side_are_the_same_as_one_by_one(shared_weights, count):
+    if not has_openvino():
+        pytest.skip("OpenVINO is not installed")
+    batch = RANDOM.integers(0, 255, (count, 32, 48, 3), np.uint8)
+    options = {"precision": "f32", "weights": shared_weights, "cache": shared_weights / "cache"}
+    with (
+        OpenVinoEngine(MODELS, threads=2, goal="throughput", **options) as many,
+        OpenVinoEngine(MODELS, threads=1, goal="latency", **options) as one,
+    ):
+        expected = [one.infer(batch[index : index + 1])[0] for index in range(count)]
+        np.testing.assert_allclose(many.infer(batch), expected, atol=1e-6)
+
+
 def test_a_read_only_batch_is_fine(engine):
     batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
     expected = engine.infer(batch)

@@ -79,11 +79,11 @@ def test_the_mask_lies_where_the_picture_is_bright():
     assert abs(columns.max() - 112) <= 1
 
 
-def test_batches_are_padded_when_asked():
+def test_batches_are_as_large_as_what_is_there():
     engine = BrightnessEngine()
-    masks = Segmenter.from_engine(engine).masks([picture(90, 160)] * 3, batch=4)
+    masks = Segmenter.from_engine(engine).masks([picture(90, 160)] * 3)
     assert len(masks) == 3
-    assert engine.batches == [(4, 128, 224, 3)]
+    assert engine.batches == [(3, 128, 224, 3)]
 
 
 def test_flip_averages_with_the_mirror_image():
