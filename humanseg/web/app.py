@@ -135,7 +135,14 @@ def _load(name: str) -> bytes:
 
 
 async def _answer_error(request: Request, error: HumansegError) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
+    return JSONResponse({"error": _sentence(error)}, 400)
+
+
+def _sentence(error: HumansegError) -> str:
+    """The error for people who see no terminal: "beach.jpg is no video" for "beach.jpg: is ..."."""
+    if error.subject is None or not error.what.startswith(("is ", "has ")):
+        return str(error)
+    return f"{error.subject} {error.what}" + (f" ({error.hint})" if error.hint else "")
 
 
 async def _answer_refusal(request: Request, error: HTTPException) -> Response:

@@ -615,7 +615,7 @@ def test_what_is_no_video_is_refused(
     path.write_bytes(data)
     status, answer = hand_in(client, path)
     assert status == 400
-    assert answer["error"].startswith("film.mp4: ")
+    assert answer["error"].startswith("film.mp4 is no video")
     assert [each.name for each in server.page.scratch.iterdir()] == ["lock"]
 
 

@@ -44,7 +44,8 @@ async function errorOf(answer) {
 
 export function sentence(text) {
   const ended = /[.!?…]$/.test(text) ? text : `${text}.`;
-  return ended.charAt(0).toUpperCase() + ended.slice(1);
+  // Names of files and cameras stay as they are.
+  return /^[a-z]+[ ,]/.test(ended) ? ended.charAt(0).toUpperCase() + ended.slice(1) : ended;
 }
 
 // Sends "hello", "live", "files", "picture", "open", "lost" and "refused" events.

@@ -1,5 +1,7 @@
 // How it runs: four figures, and more for those who want them.
 
+import { sentence } from "./connection.js";
+
 const CAUSES = {
   camera: "not given by the camera",
   busy: "networks were busy",
@@ -55,7 +57,7 @@ export function showWarnings(warnings) {
   list.hidden = !warnings.length;
   list.replaceChildren(...warnings.map((warning) => {
     const item = document.createElement("li");
-    item.textContent = warning.charAt(0).toUpperCase() + warning.slice(1);
+    item.textContent = sentence(warning);
     return item;
   }));
 }

@@ -124,13 +124,13 @@ export class FilesPage {
       this.#items.delete(key);
       item.remove();
     }]]);
-    complain(text);
+    complain(`${name} was not taken in`);
   }
 
   #item(key) {
     const item = document.createElement("li");
     item.className = "card job";
-    for (const [tag, name] of [["span", "name"], ["span", "buttons"], ["span", "told"], ["progress", "bar"]]) {
+    for (const [tag, name] of [["span", "name"], ["span", "buttons"], ["span", "told"], ["progress", "share"]]) {
       item.append(Object.assign(document.createElement(tag), { className: name }));
     }
     get("jobs").append(item);

@@ -17,6 +17,7 @@ export class Gallery extends EventTarget {
   #choose;
   #facts;
   #chosen = "";
+  #isBuilt = false;
   #pictures = [];
   #addresses = new Map();
 
@@ -48,6 +49,7 @@ export class Gallery extends EventTarget {
   mark(word) {
     if (word === this.#chosen) return;
     this.#chosen = word;
+    if (!this.#isBuilt) return;
     const isKnown = [...this.#box.querySelectorAll("input[type=radio]")].some((radio) => radio.value === word);
     if (!isKnown && !word.startsWith("#")) this.load();
     else this.#check();
@@ -75,6 +77,7 @@ export class Gallery extends EventTarget {
     ];
     this.#box.querySelectorAll(".holder").forEach((tile) => tile.remove());
     this.#box.append(...tiles);
+    this.#isBuilt = true;
     this.#check();
     if (focused) [...this.#box.querySelectorAll("input[type=radio]")].find((radio) => radio.value === focused)?.focus();
   }

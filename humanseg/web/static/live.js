@@ -160,7 +160,7 @@ export class LivePage {
     if (!status) return;
     const camera = document.getElementById("camera").options[0];
     const virtual = document.getElementById("virtual-camera").options[0];
-    if (camera) camera.text = camera.title = status.camera;
+    if (camera) camera.text = withoutFolder(status.camera);
     if (virtual) virtual.text = status.virtual_camera ?? "None";
   }
 
@@ -229,6 +229,11 @@ export class LivePage {
     strength.disabled = look.background !== "blur";
     strength.closest(".row").classList.toggle("is-off", strength.disabled);
   }
+}
+
+// A film's name says enough; a device's path is its name.
+function withoutFolder(name) {
+  return name.replace(/^([A-Za-z]:)?[\\/](?!dev\/)([^\\/]*[\\/])*(?=[^\\/])/, "");
 }
 
 function curtainOf(status) {
