@@ -83,40 +83,41 @@ def live(
         "threads": threads,
         "max_cpu": None if max_cpu is None else max_cpu / 100,
     }
-    from humanseg.config_file import resolve
-    from humanseg.live_setup import open_session
+    # Before the slow imports: a signal that comes meanwhile must not end the process.
+    with LiveSignals() as signals:
+        from humanseg.config_file import resolve
+        from humanseg.live_setup import open_session
 
-    page = page_sink() if ui else None
-    with (
-        LiveSignals() as signals,
-        open_session(
-            lambda name: resolve(asked, name, path=config),
-            profile,
-            has_virtual_camera=has_camera,
-            record=record,
-            config=config,
-            page=page,
-        ) as (session, controls),
-        live_page(controls, page, config=config, port=port, opens=not no_open),
-        Display(as_json=as_json, quiet=quiet) as display,
-        keys.TerminalKeys() as terminal,
-    ):
+        page = page_sink() if ui else None
+        with (
+            open_session(
+                lambda name: resolve(asked, name, path=config),
+                profile,
+                has_virtual_camera=has_camera,
+                record=record,
+                config=config,
+                page=page,
+            ) as (session, controls),
+            live_page(controls, page, config=config, port=port, opens=not no_open),
+            Display(as_json=as_json, quiet=quiet) as display,
+            keys.TerminalKeys() as terminal,
+        ):
 
-        def obey(lines: list[str]) -> None:
-            for line in lines:
-                display.tell(controls.apply(line).text)
+            def obey(lines: list[str]) -> None:
+                for line in lines:
+                    display.tell(controls.apply(line).text)
 
-        def tick() -> None:
-            obey([*signals.commands(), *keys.commands(terminal.read())])
-            if terminal.is_gone:
-                session.stop()
-            if display.is_due():
-                display.show(session.status())
+            def tick() -> None:
+                obey([*signals.commands(), *keys.commands(terminal.read())])
+                if terminal.is_gone:
+                    session.stop()
+                if display.is_due():
+                    display.show(session.status())
 
-        session.run(
-            tick,
-            on_key=lambda key: obey(keys.of_preview(key)),
-            hint=keys.SHOWN_KEYS,
-            frames=frames,
-            seconds=seconds,
-        )
+            session.run(
+                tick,
+                on_key=lambda key: obey(keys.of_preview(key)),
+                hint=keys.SHOWN_KEYS,
+                frames=frames,
+                seconds=seconds,
+            )
