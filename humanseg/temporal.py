@@ -1,13 +1,17 @@
-"""Masks that hold still: each is blended with the ones before it where nothing moves."""
+"""Masks that hold still: each is averaged with those before it along the picture's motion."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from humanseg.pixels import box_mean, grow, luma, resize
+from humanseg.motion import Motion, MotionFinder, TrustOptions, coarse_grey
+from humanseg.parts import PartOptions, SteadyParts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,10 +19,16 @@ if TYPE_CHECKING:
     from humanseg.frames import Frame, Mask
 
 REFERENCE_RATE = 30.0
-"""Frames a second at which SmoothingOptions.still_weight is meant."""
+"""Frames a second at which all weights of SmoothingOptions are meant."""
 
 LONGEST_GAP = 0.5
 """Seconds between two frames above which the older mask says nothing about the newer."""
+
+REST = 1 / 512
+"""Distance to the new mask at which a smoothed one comes to rest on it; below what 8 bits show."""
+
+THICK = np.ones((5, 5), np.uint8)
+"""What fits into a part of a person that must not be lost, and not into a moving edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,47 +36,76 @@ class SmoothingOptions:
     """How masks are smoothed over time.
 
     Attributes:
-        still_weight: share of the new mask where nothing moves, at 30 frames a second; 0..1,
-            1 switches smoothing off.
-        quiet: change of luma (0..1) that still counts as noise.
-        moving: change of luma from which on only the new mask counts.
-        exposure: largest change of the whole picture's luma that counts as one of exposure.
-        cut: share of the picture (0..1) that must be moving for a scene cut.
+        sure_weight: share of the new mask where it is sure (0 or 1) and follows the motion; 0..1.
+        unsure_weight: the same where it cannot decide (0.5).
+        speed_weight: how much a change that lasts adds to that share, as in the one-euro filter.
+        speed_rate: share of the newest change in the speed of change, 0..1.
+        lost: probability down to which a part of a person that suddenly fades is kept for a while.
+        cut: share of the picture (0..1) whose motion is unknown in a scene cut.
+        look_ahead: frames that `push` waits for, 0, 1 or 2; `update` never waits.
+        ahead_weight: weight of each of them beside what has been seen so far.
+        trust: when motion is believed.
+        parts: specks and holes over time; None leaves them.
+
+    Weights are those at 30 frames a second. Source of the adaptation: Casiez et al., "1 euro
+    filter", CHI 2012.
     """
 
-    still_weight: float = 0.3
-    quiet: float = 0.015
-    moving: float = 0.06
-    exposure: float = 0.08
+    sure_weight: float = 0.25
+    unsure_weight: float = 0.1
+    speed_weight: float = 0.5
+    speed_rate: float = 0.3
+    lost: float = 0.4
     cut: float = 0.6
+    look_ahead: int = 0
+    ahead_weight: float = 0.3
+    trust: TrustOptions = field(default_factory=TrustOptions)
+    parts: PartOptions | None = field(default_factory=PartOptions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moment:
-    """What is remembered of a frame: smoothed mask and luma at the mask's size, and its time."""
+    """What is remembered of a frame.
 
+    Attributes:
+        frame: the frame itself.
+        mask: as the networks gave it.
+        smoothed: averaged with the ones before.
+        speed: of the mask's change, a frame.
+        grey: the picture in which motion is measured.
+        back: where each pixel was in the frame before; None after a new beginning.
+        ahead: where each pixel of the frame before is in this one; None as above.
+    """
+
+    frame: Frame
     mask: Mask
-    luma: NDArray[np.float32]
-    seconds: float
+    smoothed: Mask
+    speed: NDArray[np.float32]
+    grey: NDArray[np.uint8]
+    back: Motion | None = None
+    ahead: Motion | None = None
 
 
 class TemporalSmoother:
-    """Per-pixel moving average whose weight rises with motion.
+    """Averages masks along the motion of the picture, less where they change and where they move.
 
-    Remembers the last mask and the last picture at the mask's size; a scene cut, another size, or
-    a gap in time makes it start anew.
+    A scene cut, another size, or a gap in time makes it start anew. Either `update` or `push` and
+    `flush` are to be used for one stream.
     """
 
     def __init__(self, options: SmoothingOptions | None = None) -> None:
         self._options = options or SmoothingOptions()
+        self._finder = MotionFinder(self._options.trust)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as before the first frame."""
         self._last: _Moment | None = None
+        self._waiting: deque[_Moment] = deque()
+        self._parts = SteadyParts(self._options.parts) if self._options.parts else None
 
     def update(self, frame: Frame, mask: Mask) -> Mask:
-        """Smooth the mask of the next frame.
+        """Smooth the mask of the next frame at once.
 
         Args:
             frame: the picture the mask belongs to.
@@ -75,28 +114,114 @@ class TemporalSmoother:
         Returns:
             (h, w) float32, 0..1, a new array.
         """
-        last, seconds = self._last, float(frame.time)
-        small = luma(resize(frame.pixels, *mask.shape))
-        smoothed = mask
-        if last is not None and last.mask.shape == mask.shape:
-            elapsed = seconds - last.seconds
-            if 0 <= elapsed <= LONGEST_GAP:
-                smoothed = self._blend(mask, last.mask, small - last.luma, elapsed)
-        self._last = _Moment(smoothed, small, seconds)
-        return smoothed.copy()
+        return self._cleaned(self._follow(frame, mask), [])
+
+    def push(self, frame: Frame, mask: Mask) -> list[tuple[Frame, Mask]]:
+        """Take the mask of the next frame; give what is ready, `look_ahead` frames later.
+
+        Args:
+            frame: the picture the mask belongs to.
+            mask: (h, w) float32, 0..1.
+
+        Returns:
+            Frames in their order with masks (h, w) float32, 0..1, new arrays.
+        """
+        moment = self._follow(frame, mask)
+        # What comes after a cut says nothing about what waits.
+        ready = self.flush() if moment.back is None else []
+        self._waiting.append(moment)
+        while len(self._waiting) > self._options.look_ahead:
+            ready.append(self._released())
+        return ready
+
+    def flush(self) -> list[tuple[Frame, Mask]]:
+        """Give the frames that still wait, at the end of a stream."""
+        return [self._released() for _ in range(len(self._waiting))]
+
+    def _follow(self, frame: Frame, mask: Mask) -> _Moment:
+        """Smooth with what has been seen so far, and remember."""
+        grey = coarse_grey(frame.pixels, *mask.shape)
+        moment = self._continued(frame, mask, grey)
+        if moment is None:
+            moment = _Moment(frame, mask, mask, np.zeros_like(mask), grey)
+        self._last = moment
+        return moment
+
+    def _continued(self, frame: Frame, mask: Mask, grey: NDArray[np.uint8]) -> _Moment | None:
+        """The next moment of a scene that goes on; None when this is a new one."""
+        last, options = self._last, self._options
+        if last is None or last.mask.shape != mask.shape:
+            return None
+        elapsed = float(frame.time - last.frame.time)
+        if not 0 <= elapsed <= LONGEST_GAP:
+            return None
+        back, ahead = self._finder.between(
+            last.grey, grey, (mask.shape[0], mask.shape[1]), ahead=options.look_ahead > 0
+        )
+        if back.known < 1 - options.cut:
+            return None
+        before = back.carry(last.smoothed)
+        smoothed, speed = self._blend(mask, before, back, elapsed * REFERENCE_RATE)
+        return _Moment(frame, mask, smoothed, speed, grey, back, ahead)
 
     def _blend(
-        self, mask: Mask, last_mask: Mask, change: NDArray[np.float32], elapsed: float
-    ) -> Mask:
+        self, mask: Mask, before: Mask, back: Motion, steps: float
+    ) -> tuple[Mask, NDArray[np.float32]]:
+        """Average a mask with what is known of it, and the speed at which it changes."""
+        assert self._last is not None
         options = self._options
-        # A step of exposure moves all pixels alike, by a little, and is no motion.
-        step = np.clip(np.median(change[::4, ::4]), -options.exposure, options.exposure)
-        change = np.abs(change - np.float32(step))
-        if float((change > options.moving).mean()) > options.cut:
-            return mask
-        motion = box_mean(change, 2)
-        span = options.moving - options.quiet
-        speed = np.clip((motion - np.float32(options.quiet)) * np.float32(1 / span), 0, 1)
-        still = np.float32(1 - (1 - options.still_weight) ** (elapsed * REFERENCE_RATE))
-        weight = still + (1 - still) * grow(speed, 1)
-        return np.asarray(last_mask + weight * (mask - last_mask), np.float32)
+        change = mask - before
+        speed = back.carry(self._last.speed)
+        speed += np.float32(_after(options.speed_rate, steps)) * (change - speed)
+        unsure = _after(options.unsure_weight, steps)
+        span = _after(options.sure_weight, steps) - unsure
+        weight = np.abs(mask - np.float32(0.5)) * np.float32(2 * span) + np.float32(unsure)
+        weight += np.float32(options.speed_weight) * np.abs(speed)
+        np.minimum(weight, 1, out=weight)
+        weight += (1 - back.trust) * (1 - weight)
+        fading = _fading(mask, before, options.lost)
+        if fading is not None:
+            weight[fading] = unsure
+        smoothed = before + weight * change
+        return np.where(np.abs(mask - smoothed) < REST, mask, smoothed), speed
+
+    def _released(self) -> tuple[Frame, Mask]:
+        moment = self._waiting.popleft()
+        return moment.frame, self._cleaned(moment, list(self._waiting))
+
+    def _cleaned(self, moment: _Moment, later: Sequence[_Moment]) -> Mask:
+        """The mask to show for a moment, given the moments after it."""
+        mask = self._with_later(moment.smoothed, later)
+        if self._parts is not None:
+            mask = self._parts.update(mask, moment.back)
+        return mask.copy()
+
+    def _with_later(self, smoothed: Mask, later: Sequence[_Moment]) -> Mask:
+        """Average with the masks of later frames, brought back along the motion."""
+        if not later:
+            return smoothed
+        mean: Mask | None = None
+        count = np.ones_like(smoothed)
+        for moment in reversed(later):
+            assert moment.ahead is not None
+            if mean is None:
+                mean = moment.mask
+            else:
+                mean = np.asarray((moment.mask + count * mean) / (1 + count), np.float32)
+                count = 1 + count
+            mean, count = moment.ahead.carry(mean), moment.ahead.carry(count) * moment.ahead.trust
+        assert mean is not None
+        weight = np.float32(self._options.ahead_weight) * count
+        return np.asarray((smoothed + weight * mean) / (1 + weight), np.float32)
+
+
+def _fading(mask: Mask, before: Mask, lost: float) -> NDArray[np.bool_] | None:
+    """Thick parts of a person, as a hand, that became unsure in one frame; None without any."""
+    sinking = (before > 0.5) & (mask < 0.5) & (mask > lost)
+    thick = cv2.morphologyEx(sinking.astype(np.uint8), cv2.MORPH_OPEN, THICK)
+    return thick > 0 if thick.any() else None
+
+
+def _after(weight: float, steps: float) -> float:
+    """The weight that acts as often as `steps` frames at the reference rate do."""
+    return float(1 - (1 - weight) ** steps)

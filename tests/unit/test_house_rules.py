@@ -71,6 +71,8 @@ LAYERS = [
         "models.linknet",
         "models.ensemble",
     },
+    {"parts"},
+    {"temporal"},
     {
         "settings",
         "planar_composite",

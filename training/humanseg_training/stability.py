@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from humanseg.errors import TrainingDataError
 from humanseg.metrics import boundary_f, dice, temporal_error
 from humanseg.pixels import resize, within
-from humanseg.sources.images import read_image
 from humanseg.sources.video_file import VideoFileSource
 from humanseg_training.clips import KINDS, Shot, Still, make_clip
 from humanseg_training.config import DataSet

@@ -1,0 +1,128 @@
+"""Parts and holes of masks over time: small ones come and go with hysteresis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from humanseg.pixels import grow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from humanseg.frames import Mask
+    from humanseg.motion import Motion
+
+HAZE = 0.1
+"""Probability up to which the networks are sure of a gap, as between arm and body."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartOptions:
+    """Which parts and holes are shown; all are shares of the largest part's area, 0..1.
+
+    Attributes:
+        appear: a part is shown, or a hole opened, from this size on ...
+        vanish: ... and is gone below this one.
+    """
+
+    appear: float = 0.05
+    vanish: float = 0.03
+
+
+class SteadyParts:
+    """Keeps small parts and holes from flickering; remembers those that were shown last."""
+
+    def __init__(self, options: PartOptions | None = None) -> None:
+        self._options = options or PartOptions()
+        self._shown: NDArray[np.uint8] | None = None
+
+    def update(self, mask: Mask, back: Motion | None) -> Mask:
+        """Take away parts and fill holes that are too small, given what was shown before.
+
+        Args:
+            mask: (h, w) float32, 0..1.
+            back: where each pixel was in the frame before; None begins anew.
+
+        Returns:
+            (h, w) float32, 0..1; the mask itself when nothing is to be done.
+        """
+        if back is None:
+            self._shown = None
+        labels, figures = _connected(mask > 0.5, 8)
+        largest = int(figures[1:, cv2.CC_STAT_AREA].max(initial=0))
+        if len(figures) > 2:
+            mask = _without(mask, labels, self._too_small(labels, figures, largest, back, shown=1))
+        labels, figures = _connected(mask <= 0.5, 4)
+        if len(figures) > 2:
+            small = self._too_small(labels, figures, largest, back, shown=0)
+            mask = _filled(
+                mask, labels, [hole for hole in small if _is_inside(figures[hole], mask)]
+            )
+        self._shown = (mask > 0.5).astype(np.uint8)
+        return mask
+
+    def _too_small(
+        self,
+        labels: NDArray[np.int32],
+        figures: NDArray[np.int32],
+        largest: int,
+        back: Motion | None,
+        *,
+        shown: int,
+    ) -> list[int]:
+        """Labels of what is smaller than its limit, which is lower for what was there before.
+
+        Parts were there where 1 was shown, holes where 0 was.
+        """
+        areas = figures[:, cv2.CC_STAT_AREA]
+        limits = np.full(len(areas), self._options.vanish * largest)
+        doubtful = areas < self._options.appear * largest
+        if self._shown is not None and back is not None and doubtful[1:].any():
+            was_there = back.carry(self._shown) == shown
+            share = np.bincount(labels[was_there], minlength=len(areas)) / np.maximum(areas, 1)
+            limits[share <= 0.5] = self._options.appear * largest
+        return [int(label) for label in np.flatnonzero(areas < limits) if label > 0]
+
+
+def _connected(
+    where: NDArray[np.bool_], connectivity: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Labels (h, w) of connected pixels, 0 for all others, and the figures of each label."""
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(
+        where.astype(np.uint8), connectivity=connectivity
+    )
+    return np.asarray(labels, np.int32), np.asarray(figures, np.int32)
+
+
+def _without(mask: Mask, labels: NDArray[np.int32], parts: list[int]) -> Mask:
+    """A mask without parts and the haze right around them."""
+    if not parts:
+        return mask
+    gone = _of(labels, parts)
+    around = grow(gone.view(np.uint8), 2) > 0
+    removed = around & (gone | (labels == 0))
+    return np.where(removed, np.float32(0), mask)
+
+
+def _filled(mask: Mask, labels: NDArray[np.int32], holes: list[int]) -> Mask:
+    """A mask with holes filled, but for gaps that the networks are sure of."""
+    unsure = [hole for hole in holes if float(mask[labels == hole].min()) > HAZE]
+    return np.where(_of(labels, unsure), np.float32(1), mask) if unsure else mask
+
+
+def _of(labels: NDArray[np.int32], chosen: list[int]) -> NDArray[np.bool_]:
+    """(h, w): where the label is one of those chosen."""
+    is_chosen = np.zeros(int(labels.max()) + 1, bool)
+    is_chosen[chosen] = True
+    return is_chosen[labels]
+
+
+def _is_inside(figures: NDArray[np.int32], mask: Mask) -> bool:
+    """Whether what these figures describe touches no edge of the picture."""
+    left, top, width, height = (int(figure) for figure in figures[:4])
+    rows, columns = mask.shape
+    return left > 0 and top > 0 and left + width < columns and top + height < rows
