@@ -105,7 +105,8 @@ def live(
 
             def obey(lines: list[str]) -> None:
                 for line in lines:
-                    display.tell(controls.apply(line).text)
+                    reply = controls.apply(line)
+                    display.tell(reply.text, is_wrong=not reply.ok)
 
             def tick() -> None:
                 obey([*signals.commands(), *keys.commands(terminal.read())])

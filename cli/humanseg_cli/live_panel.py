@@ -87,12 +87,12 @@ class Display:
         elif not self._quiet:
             self._tell_news(status)
 
-    def tell(self, message: str) -> None:
-        """Show what a key or a signal did."""
+    def tell(self, message: str, *, is_wrong: bool = False) -> None:
+        """Show what a key or a signal did; what went wrong is told even when all else is quiet."""
         self._message = message
         if self._live is not None:
             self._due = min(self._due, time.monotonic())
-        elif not self._as_json and not self._quiet:
+        elif is_wrong or not (self._as_json or self._quiet):
             _say(message)
 
     def _tell_news(self, status: LiveStatus) -> None:
@@ -103,7 +103,8 @@ class Display:
         is_lost = status.camera_state == "lost" or (
             self._is_camera_lost and status.camera_state == "opening"
         )
-        if is_lost != self._is_camera_lost:
+        # A camera that is given back for want of viewers has not come back.
+        if is_lost != self._is_camera_lost and status.camera_state != "idle":
             lost = f"Camera lost: {status.camera_problem}"
             _say(lost if is_lost else f"The camera is back: {status.camera}")
         self._is_camera_lost = is_lost
