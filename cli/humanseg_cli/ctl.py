@@ -68,7 +68,8 @@ def ctl(
         return
     draw.say(str(reply["text"]))
     if "rate_in" in reply["data"]:
-        draw.show(draw.table(("", ""), _status_rows(reply["data"]), left=2, fold=True))
+        for name, told in _status_rows(reply["data"]):
+            draw.say(f"{name:<16} {told}")
 
 
 def _list(commands: Sequence[tuple[str, str]], *, as_json: bool) -> None:
