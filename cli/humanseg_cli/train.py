@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,26 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = False,
+    weights: Annotated[
+        Path | None,
+        Option(
+            "--weights",
+            metavar="FOLDER",
+            help="Of weights that CONFIG names.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = None,
+    wandb: Annotated[
+        str,
+        Option(
+            "--wandb",
+            metavar="PROJECT",
+            help="Log to Weights & Biases, too.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = "",
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -54,27 +75,42 @@ def train(
     """Train one network on folders of pictures and masks.
 
     [bold]humanseg train unet.toml --data data --out runs/unet[/bold]
+
+    Under torchrun (-m humanseg_cli train ...) many processes share each batch.
     """
     from humanseg_training.config_file import read_config
 
     run = read_config(config)
+    from humanseg.models.registry import WEIGHTS_FOLDER
     from humanseg_training.loop import train as train_network
 
     def show(line: str) -> None:
         if not (quiet or as_json):
             print(_sentence(line), flush=True)
 
-    card = train_network(run, data, out, resume=resume, on_line=show)
+    card = train_network(
+        run,
+        data,
+        out,
+        resume=resume,
+        weights_folder=weights or WEIGHTS_FOLDER,
+        wandb=wandb,
+        on_line=show,
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return  # one of many processes tells
+    # A mask tuner has no card.
+    written = card.with_suffix(".safetensors")
     if as_json:
-        draw.print_json({"card": str(card), "weights": str(card.with_suffix(".safetensors"))})
+        draw.print_json({"card": str(card), "weights": str(written)})
     elif not quiet:
-        print(f"{card.with_suffix('.safetensors')} and {card.name} are written")
+        print(f"{written} is written, and beside it the logs, curves and sheets of the run")
 
 
 def _sentence(line: str) -> str:
     """A line of the log, in words."""
     now = json.loads(line)
     return (
-        f"step {now['step']:,} of {now['steps']:,}: loss {now['loss']:.4f}, "
-        f"Dice {now['dice']:.4f}, {now['seconds']:,} s"
+        f"epoch {now['epoch']:g}, step {now['step']:,} of {now['steps']:,}: "
+        f"loss {now['loss']:.4f}, Dice {now['dice']:.4f}, {now['seconds']:,} s"
     )

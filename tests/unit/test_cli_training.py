@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from humanseg.errors import SettingsError
+from humanseg.models.registry import WEIGHTS_FOLDER
 from humanseg_cli import evaluate
 from humanseg_cli.app import app
 from humanseg_cli.weights import named_weights
@@ -50,10 +51,18 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
     calls: list[tuple[Any, ...]] = []
 
     def train(
-        config: Any, root: Path, out: Path, *, resume: bool, on_line: Callable[[str], None]
+        config: Any,
+        root: Path,
+        out: Path,
+        *,
+        resume: bool,
+        weights_folder: Path,
+        wandb: str,
+        on_line: Callable[[str], None],
     ) -> Path:
-        calls.append((config.name, root, out, resume))
-        on_line(json.dumps({"step": 50, "steps": 1200, "loss": 0.5, "dice": 0.9, "seconds": 61}))
+        calls.append((config.name, root, out, resume, weights_folder, wandb))
+        line = {"step": 50, "steps": 1200, "epoch": 1.5, "loss": 0.5, "dice": 0.9, "seconds": 61}
+        on_line(json.dumps(line))
         return out / "small.toml"
 
     monkeypatch.setattr("humanseg_training.loop.train", train)
@@ -65,12 +74,13 @@ def test_train(config: Path, calls: list[tuple[Any, ...]], tmp_path: Path) -> No
     arguments = ["train", str(config), "--data", str(tmp_path), "--out", str(out)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert calls == [("small", tmp_path, out, False)]
-    assert "step 50 of 1,200: loss 0.5000, Dice 0.9000, 61 s" in result.stdout
+    assert calls == [("small", tmp_path, out, False, WEIGHTS_FOLDER, "")]
+    assert "epoch 1.5, step 50 of 1,200: loss 0.5000, Dice 0.9000, 61 s" in result.stdout
     assert str(out / "small.safetensors") in result.stdout
 
-    result = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
-    assert calls[1][3] is True
+    more = ["--resume", "--json", "--weights", str(tmp_path), "--wandb", "people"]
+    result = CliRunner().invoke(app, [*arguments, *more])
+    assert calls[1][3:] == (True, tmp_path, "people")
     assert json.loads(result.stdout)["weights"] == str(out / "small.safetensors")
 
     assert CliRunner().invoke(app, [*arguments, "--quiet"]).output == ""
@@ -163,8 +173,6 @@ def test_a_preset_decides_about_flipping(pictures: Path) -> None:
 
 
 def test_weights_are_names_or_files_of_one_folder(tmp_path: Path) -> None:
-    from humanseg.models.registry import WEIGHTS_FOLDER
-
     assert named_weights(["unet", "hrnet"]) == (["unet", "hrnet"], WEIGHTS_FOLDER)
     files = [str(tmp_path / f"{name}.safetensors") for name in ("a", "b.1")]
     assert named_weights(files) == (["a", "b.1"], tmp_path)
@@ -194,3 +202,21 @@ def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     result = CliRunner().invoke(app, ["fit-ensemble", files[0], other, *arguments[3:]])
     assert result.exit_code == 2
     assert "different folders" in result.stderr
+
+
+def test_relabel(pictures: Path, chosen: list[tuple[list[str], bool]], monkeypatch: Any) -> None:
+    from humanseg_cli import relabel
+
+    monkeypatch.setattr(relabel, "make_predictor", evaluate.make_predictor)
+    out = pictures / "soft"
+    arguments = ["relabel", "unet", "--images", str(pictures / "images"), "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"masks": 2, "folder": str(out)}
+    mask = cv2.imread(str(out / "half.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (48, 64)
+    assert (mask[:, 32:] == 255).all()
+    assert (mask[:, :32] == 0).all()
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2
+    assert "is not empty" in again.stderr

@@ -126,7 +126,8 @@ def _open_torchscript(path: Path) -> tuple[Infer, str]:
     graph = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
 
     def infer(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        # Optimising for a shape that is met once takes minutes.
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[no-untyped-call]
             return np.asarray(graph(torch.from_numpy(batch)).numpy())
 
     return infer, f"TorchScript in torch {torch.__version__}"

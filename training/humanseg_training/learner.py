@@ -193,7 +193,10 @@ class Learner:
 def _build(config: Config, weights_folder: Path) -> nn.Module:
     if config.tuner_behind:
         return MaskTuner(registry.load_ensemble(config.tuner_behind, weights_folder), config.width)
-    network = registry.build(config.network, config.width)
+    try:
+        network = registry.build(config.network, config.width)
+    except ValueError as error:  # not every width can be built
+        raise SettingsError(str(error), subject=config.name) from error
     if config.encoder:
         fill_encoder(network, config.encoder)
     if config.start_from:

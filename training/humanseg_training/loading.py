@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import cv2
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from humanseg_training.batches import Batch, Batches
@@ -15,6 +19,7 @@ from humanseg_training.schedule import Schedule
 
 LOADING_PROCESSES = 1
 BATCHES_AHEAD = 6
+PARENT_CHECK_SECONDS = 1.0
 
 
 class _Steps(Dataset[tuple[int, Batch]]):
@@ -44,8 +49,10 @@ def load(
         prefetch_factor=BATCHES_AHEAD,
         # Where it works, forking shares the pictures instead of copying them.
         multiprocessing_context="fork" if sys.platform == "linux" else "spawn",
-        worker_init_fn=_single_threaded,
+        worker_init_fn=_begin,
         collate_fn=_as_is,
+        # Its own: a loader that is made anew must not move the run's random numbers on.
+        generator=torch.Generator(),
     )
     yield from loader
 
@@ -54,8 +61,17 @@ def _as_is(item: Any) -> Any:
     return item
 
 
-def _single_threaded(_: int) -> None:
+def _begin(_: int) -> None:
+    """Prepare the loading process."""
     cv2.setNumThreads(0)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     # Both reach the whole group of processes; the training process alone decides when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the training process was killed; torch's own check waits for ever."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os._exit(1)
