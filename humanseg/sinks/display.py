@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 
 import cv2
 
@@ -16,7 +18,20 @@ _HINT = "go on without --preview, or run it in a desktop session"
 def check_display() -> None:
     """Refuse before the first window does it by ending the process, as Qt does.
 
-    On Linux this connects to the X server once, by the library and the rules that Qt follows.
+    Raises:
+        SinkError: OpenCV has no windows, or there is no screen.
+    """
+    with reached_display():
+        pass
+
+
+@contextlib.contextmanager
+def reached_display() -> Iterator[None]:
+    """Hold on to the screen while the first window opens.
+
+    On Linux this connects to the X server once, by the library and the rules that Qt follows. The
+    connection is held, since a server that has no other clients starts anew when the last one
+    leaves, and refuses everybody meanwhile.
 
     Raises:
         SinkError: OpenCV has no windows, or there is no screen.
@@ -29,18 +44,21 @@ def check_display() -> None:
             "pip install --force-reinstall opencv-python",
         )
     if sys.platform != "linux":
-        return
-    if not toolkit.startswith("QT"):
+        yield
+    elif toolkit.startswith("QT"):
+        with _reached_x11():
+            # The wheel's Qt knows X11 only; a desktop that asks for Wayland would end the process.
+            os.environ["QT_QPA_PLATFORM"] = "xcb"
+            yield
+    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         # GTK refuses with an error that is caught; it can use Wayland by itself.
-        if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
-            raise SinkError("there can be no preview: there is no screen here", hint=_HINT)
-        return
-    _check_x11()
-    # The wheel's Qt knows X11 only, and a desktop that asks for Wayland would end the process.
-    os.environ["QT_QPA_PLATFORM"] = "xcb"
+        yield
+    else:
+        raise SinkError("there can be no preview: there is no screen here", hint=_HINT)
 
 
-def _check_x11() -> None:
+@contextlib.contextmanager
+def _reached_x11() -> Iterator[None]:
     name = os.environ.get("DISPLAY")
     if not name:
         if os.environ.get("WAYLAND_DISPLAY"):
@@ -58,11 +76,13 @@ def _check_x11() -> None:
         ) from error
     xcb.xcb_connect.restype = ctypes.c_void_p
     connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
-    refused = xcb.xcb_connection_has_error(connection)
-    xcb.xcb_disconnect(connection)
-    if refused:
-        raise SinkError(
-            "there can be no preview: the screen cannot be reached",
-            subject=f"DISPLAY={name}",
-            hint=_HINT,
-        )
+    try:
+        if xcb.xcb_connection_has_error(connection):
+            raise SinkError(
+                "there can be no preview: the screen cannot be reached",
+                subject=f"DISPLAY={name}",
+                hint=_HINT,
+            )
+        yield
+    finally:
+        xcb.xcb_disconnect(connection)

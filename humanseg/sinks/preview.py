@@ -11,7 +11,7 @@ import numpy as np
 from humanseg.closing import Closing
 from humanseg.errors import SinkError
 from humanseg.pixels import resize, within
-from humanseg.sinks.display import check_display
+from humanseg.sinks.display import reached_display
 
 if TYPE_CHECKING:
     from humanseg.frames import Frame, Image
@@ -125,12 +125,12 @@ class PreviewSink(Closing):
 
     def _open(self) -> None:
         try:
-            check_display()
+            with reached_display():
+                # GUI_NORMAL: without Qt's own tool bar and status line.
+                cv2.namedWindow(self._title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
         except SinkError:
             self._is_over = True
             raise
-        # GUI_NORMAL: without Qt's own tool bar and status line.
-        cv2.namedWindow(self._title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
         self._is_open = True
 
     def _was_closed(self) -> bool:

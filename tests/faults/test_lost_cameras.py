@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -177,6 +178,7 @@ def test_many_openings_leave_nothing_behind(make_video: Callable[..., Path]) -> 
             assert newest.take(PATIENT) is not None
 
     round_trip()
+    gc.collect()  # what tests before have left behind
     before = len(list(descriptors.iterdir())), threading.active_count()
     for _ in range(10):
         round_trip()
