@@ -1,10 +1,10 @@
-# Eight commands for developers; CONTRIBUTING.md has them in plain form for systems without make.
+# Nine commands for developers; CONTRIBUTING.md has them in plain form for systems without make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 ALBUMENTATIONS = albumentations==2.0.8 albucore==0.0.24
 
-.PHONY: setup check test golden bench samples package clean
+.PHONY: setup check test golden bench samples docs package clean
 
 setup: $(VENV)/ready
 
@@ -32,9 +32,15 @@ samples: setup
 	$(BIN)/python -m pip install -q scikit-image
 	$(BIN)/python samples/make_samples.py
 
+docs: setup
+	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python packaging/make_man_page.py
+	$(BIN)/python packaging/make_icon.py
+
 package: setup
-	$(BIN)/python -m pip install -q build
+	$(BIN)/python -m pip install -q build twine
 	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,8 +28,13 @@ def run(tmp_path_factory):
         pytest.skip("the filter is of Linux on x86_64 and aarch64")
     folder = tmp_path_factory.mktemp("privacy")
     report = folder / "report"
-    # An own cache, so that networks are converted, and an own home, so that no consent is in it.
-    own = {"XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
+    # An own cache, so that networks are converted; an own home, so that no consent is in it; an
+    # own place for sockets, beside a live session that may be running.
+    own = {
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+    }
     usual = {name: value for name, value in os.environ.items() if name not in CI_SIGNS}
 
     def run_without_network(*command):
