@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 SMALLEST_WEIGHT = 1e-3
 
-COARSER = 2
-"""The wide window's means vary slowly and are made in a picture this much smaller."""
-
-SMALL_ROWS = 180
+SMALL_ROWS = 90
 """Rows, about, of the small picture in which colours are gathered; edges stay at full size."""
 
 WIDE, NARROW = 1 / 16, 1 / 90
@@ -40,20 +37,17 @@ def near_colours(image: Image, alpha: Alpha) -> tuple[Image, Image]:
     Source: Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021 (blur-fusion): two
     passes of a wide, then a narrow window.
     """
-    height, width = alpha.shape
-    size = (-(-height // COARSER), -(-width // COARSER))
-    fewer, few = resize(image, *size), resize(alpha, *size)
-    radius = max(1, round(WIDE * height / COARSER))
-    coarse = [_as_floats(layer) for layer in cv2.split(fewer)]
-    wide = _means(coarse, coarse, few, radius)
-    near = [[resize(plane, height, width) for plane in layer] for layer in wide]
     observed = [_as_floats(layer) for layer in cv2.split(image)]
-    foreground = [
-        recover(seen, front, behind, alpha)
-        for seen, front, behind in zip(observed, *near, strict=True)
-    ]
-    narrow = _means(foreground, near[1], alpha, max(2, round(NARROW * height)))
-    front, behind = (cv2.convertScaleAbs(cv2.merge(layer)) for layer in narrow)
+    foreground = background = observed
+    for part in (WIDE, NARROW):
+        radius = max(2, round(part * image.shape[0]))
+        near = _means(foreground, background, alpha, radius)
+        background = near[1]
+        foreground = [
+            recover(seen, front, behind, alpha)
+            for seen, front, behind in zip(observed, *near, strict=True)
+        ]
+    front, behind = (cv2.convertScaleAbs(cv2.merge(layer)) for layer in near)
     return np.asarray(front, np.uint8), np.asarray(behind, np.uint8)
 
 
