@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PACKAGES = ("starlette", "uvicorn", "websockets")
 
+LOOK_SECONDS = 0.2
+"""How often signals are looked for."""
+
 Port = Annotated[
     int,
     Option(
@@ -46,13 +49,17 @@ def ui(port: Port = 0, no_open: NoOpen = False, debug: Debug = False) -> None:
     [bold]humanseg ui[/bold]
     """
     check_packages()
-    from humanseg.web.server import PageServer
+    # Before the slow imports: a signal that comes meanwhile must not end the process.
+    with LiveSignals() as signals:
+        from humanseg.web.server import PageServer
 
-    ended = threading.Event()
-    with PageServer(port=port, on_quit=ended.set) as server, LiveSignals() as signals:
-        _show(server, opens=not no_open)
-        while not ended.wait(0.2) and "quit" not in signals.commands():
-            pass
+        ended = threading.Event()
+        with PageServer(port=port, on_quit=ended.set) as server:
+            signals.commands()  # from now on they are taken from there
+            _show(server, opens=not no_open)
+            while "quit" not in signals.commands():
+                if ended.wait(LOOK_SECONDS):
+                    break
 
 
 def page_sink() -> WatchedSink:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from humanseg.closing import Closing
 from humanseg.errors import HumansegError, InputError, PartialError, SettingsError
 from humanseg.jobs import process_video
@@ -283,6 +285,7 @@ class FileQueue(Closing):
             "threads": self._threads,
             "on_progress": note,
         }
+        picture_threads = cv2.getNumThreads()
         try:
             summary = self._process(job.source, job.target, **options)
         except PartialError as error:
@@ -296,6 +299,8 @@ class FileQueue(Closing):
             return JobState.FAILED, _without_path(error)
         except Exception as fault:  # the queue must go on with the next video
             return JobState.FAILED, f"humanseg has a fault: {type(fault).__name__}: {fault}"
+        finally:
+            cv2.setNumThreads(picture_threads)  # the call's own, which a job changes for all
         self._take(job, summary)
         return JobState.DONE, "; ".join(summary.warnings)
 

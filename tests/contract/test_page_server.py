@@ -708,6 +708,19 @@ def test_a_failure_is_told_and_the_queue_goes_on(
     wait_for(lambda: jobs(client)[1]["state"] == "done")
 
 
+def test_a_job_leaves_the_calls_share_of_the_processor_as_it_was(
+    client: Client, clip: Path
+) -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        hand_in(client, clip)
+        wait_for_state(client, "done")
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(client: Client, server: PageServer) -> None:
     with socket.create_connection(("127.0.0.1", client.port), PATIENCE) as raw:
         head = [

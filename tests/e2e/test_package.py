@@ -78,6 +78,13 @@ def test_command_and_fixture_are_found_by_their_entry_points():
         assert hasattr(importlib.import_module(module), name or "assert_masks_close")
 
 
+def test_the_page_is_inside_with_all_it_loads(wheel):
+    _, files = wheel
+    page = ROOT / "humanseg" / "web" / "static"
+    for name in ("index.html", "style.css", "icon.svg", *(path.name for path in page.glob("*.js"))):
+        assert f"humanseg/web/static/{name}" in files
+
+
 def test_weights_and_configs_of_every_preset_are_inside(wheel):
     _, files = wheel
     for name in {name for preset in PRESETS.values() for name in preset.models}:
