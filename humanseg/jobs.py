@@ -23,6 +23,7 @@ from humanseg.errors import (
     SourceError,
 )
 from humanseg.frames import Frame, Matte
+from humanseg.gate import NO_GATE, MotionGate
 from humanseg.media.av_gate import sink_error
 from humanseg.pipeline import Pipeline, Progress, Stages, Summary
 from humanseg.refine import Refiner
@@ -56,6 +57,7 @@ def process_video(
     codec: str | None = None,
     crf: int | None = None,
     encoder_preset: str | None = None,
+    gate: bool = True,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
@@ -75,6 +77,7 @@ def process_video(
         codec: of the target, such as "h264"; None chooses by container and output.
         crf: quality of the encoder, smaller is better; None takes the encoder's usual value.
         encoder_preset: speed of the encoder, such as "veryfast".
+        gate: leave the networks out while nothing moves, where the preset does.
         overwrite: replace the target if it exists.
         on_progress: called some ten times a second.
 
@@ -111,6 +114,7 @@ def process_video(
             TemporalSmoother(settings.smoothing),
             Refiner(settings.refine),
             Compositor(behind, output, settings.blend),
+            MotionGate(settings.gate if gate else NO_GATE),
         )
         began = time.monotonic()
         try:
@@ -259,9 +263,18 @@ def matte(
         VideoFileSource(Path(source), threads=share(threads).decode) as video,
         Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
     ):
-        for frame in video:
-            [mask] = segmenter.masks([frame])
-            yield Matte(frame, refiner.refine(frame.pixels, smoother.update(frame, mask)))
+        problem: PartialError | None = None
+        try:
+            for frame in video:
+                [mask] = segmenter.masks([frame])
+                for ready, smoothed in smoother.push(frame, mask):
+                    yield Matte(ready, refiner.refine(ready.pixels, smoothed))
+        except PartialError as error:
+            problem = error
+        for ready, smoothed in smoother.flush():
+            yield Matte(ready, refiner.refine(ready.pixels, smoothed))
+        if problem is not None:
+            raise problem
 
 
 def _kept(error: Exception, sink: VideoFileSink) -> Exception:

@@ -10,6 +10,7 @@ import numpy as np
 
 from humanseg.closing import Closing
 from humanseg.errors import HumansegError
+from humanseg.gate import MotionGate
 from humanseg.motion import MaskFollower
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
@@ -37,6 +38,7 @@ class Networks(Closing):
         self.preset = preset
         self.segmenter = segmenter
         self.smoother = TemporalSmoother(options.smoothing)
+        self.gate = MotionGate(options.gate)
         self.refiner = Refiner(options.refine)
 
     def warm(self, height: int, width: int) -> None:
@@ -68,6 +70,7 @@ class MaskMaker(Closing):
         preset: str,
         *,
         size: tuple[int, int] | None = None,
+        gate: bool = True,
         stopwatch: Stopwatch | None = None,
     ) -> None:
         """Open the networks of the first preset.
@@ -77,6 +80,7 @@ class MaskMaker(Closing):
             preset: to begin with.
             size: (height, width) of the frames to come: the networks are run once before the first
                 of them; None leaves what the first run takes to the first frame.
+            gate: leave the networks out while nothing moves, where the preset does.
             stopwatch: with the stages "infer" and "smooth".
 
         Raises:
@@ -85,6 +89,7 @@ class MaskMaker(Closing):
         self._open_segmenter = open_segmenter
         self._timed = stopwatch or Stopwatch("infer", "smooth")
         self._size = size
+        self._gated = gate
         self._networks = self._open(preset)
         self._next: Networks | None = None
         self._wanted = preset
@@ -124,12 +129,14 @@ class MaskMaker(Closing):
         networks = self._networks
         if self._last is not None and _is_cut(self._last, frame):
             networks.smoother.reset()
+            networks.gate.reset()
             self._follower.reset()
         self._last, self._size = frame, frame.pixels.shape[:2]
         with self._timed("infer"):
             mask = self._follow(frame)
             if mask is None:
-                [mask] = networks.segmenter.masks([frame])
+                infer = networks.segmenter.masks
+                [mask] = networks.gate.masks([frame], infer) if self._gated else infer([frame])
                 self._unseen = 0
         with self._timed("smooth"):
             smoothed = networks.smoother.update(frame, mask)

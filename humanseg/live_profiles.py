@@ -32,6 +32,7 @@ FIXED = (
     "device",
     "threads",
     "max_cpu",
+    "gate",
     "always_on",
     "preview",
 )

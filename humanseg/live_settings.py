@@ -62,6 +62,7 @@ class LiveSettings:
         overlay: as `Look.overlay`.
         auto_frame: as `Look.auto_frame`.
         max_cpu: cores that may be busy, 1.0 for one; None sets no limit.
+        gate: leave the networks out while nothing moves.
         always_on: keep the camera open when no program reads the virtual camera.
         preview: show a window.
         backgrounds: as `Look.backgrounds`.
@@ -87,6 +88,7 @@ class LiveSettings:
     overlay: str | None = None
     auto_frame: bool = False
     max_cpu: float | None = None
+    gate: bool = True
     always_on: bool = False
     preview: bool = False
     backgrounds: tuple[str, ...] = ()
@@ -269,6 +271,7 @@ KEYS: Mapping[str, Key] = {
         "150",
         "Percent of one core; no limit by default.",
     ),
+    "gate": Key(_read_bool, "true", "Leave the networks out while nothing moves."),
     "always_on": Key(_read_bool, "false", "Keep the camera on when nobody looks."),
     "preview": Key(_read_bool, "false", "Show a window."),
 }

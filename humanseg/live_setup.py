@@ -89,7 +89,9 @@ def open_session(
             threads=settings.threads,
         )
         size = (source.info.height, source.info.width)
-        masks = MaskMaker(open_networks, settings.preset, size=size, stopwatch=stopwatch)
+        masks = MaskMaker(
+            open_networks, settings.preset, size=size, gate=settings.gate, stopwatch=stopwatch
+        )
         session = LiveSession(
             source,
             stack.enter_context(masks),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from humanseg.composite import Compositor
 from humanseg.crew import Crew
 from humanseg.errors import Interrupted, PartialError
 from humanseg.frames import Frame
+from humanseg.gate import MotionGate
 from humanseg.media.planar import glance
 from humanseg.protocols import Sink, Source
 from humanseg.refine import Refiner
@@ -94,6 +95,7 @@ class Stages:
     smoother: TemporalSmoother
     refiner: Refiner
     compositor: Compositor
+    gate: MotionGate = field(default_factory=MotionGate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +194,15 @@ class Pipeline:
     def _infer(self) -> None:
         for frames in self._frames.batches(self._batch):
             with self._timed("infer"):
-                masks = self._stages.segmenter.masks(frames)
+                masks = self._stages.gate.masks(frames, self._stages.segmenter.masks)
             for frame, mask in zip(frames, masks, strict=True):
                 with self._timed("smooth"):
                     seen = glance(frame, *mask.shape)
-                    smoothed = self._stages.smoother.update(seen, mask)
-                self._masks.put((frame, smoothed))
+                    ready = self._stages.smoother.push(frame, mask, seen=seen)
+                for smoothed in ready:
+                    self._masks.put(smoothed)
+        for smoothed in self._stages.smoother.flush():
+            self._masks.put(smoothed)
         self._masks.finish()
 
     def _finish(self) -> None:

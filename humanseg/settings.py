@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from humanseg.blending import BlendOptions
 from humanseg.errors import SettingsError
+from humanseg.gate import NO_GATE, GateOptions
 from humanseg.refine import RefineOptions
 from humanseg.temporal import SmoothingOptions
 
@@ -21,7 +22,8 @@ class Preset:
     Attributes:
         models: names of weights; several are one ensemble.
         flip: average each mask with that of the mirror image, at twice the cost.
-        smoothing: of masks over time.
+        smoothing: of masks over time; files are smoothed with its look-ahead.
+        gate: when the networks may be left out, because nothing moves.
         refine: from mask to alpha.
         blend: people over the background.
         about: one line for people.
@@ -30,6 +32,7 @@ class Preset:
     models: tuple[str, ...]
     flip: bool = False
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
+    gate: GateOptions = field(default_factory=GateOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
     blend: BlendOptions = field(default_factory=BlendOptions)
     about: str = ""
@@ -45,6 +48,8 @@ PRESETS: Mapping[str, Preset] = {
     "best": Preset(
         models=ENSEMBLE,
         flip=True,
+        smoothing=SmoothingOptions(look_ahead=2),
+        gate=NO_GATE,
         blend=CAREFUL,
         about="the four networks on picture and mirror image, for files",
     ),

@@ -116,17 +116,20 @@ class TemporalSmoother:
         """
         return self._cleaned(self._follow(frame, mask), [])
 
-    def push(self, frame: Frame, mask: Mask) -> list[tuple[Frame, Mask]]:
+    def push(
+        self, frame: Frame, mask: Mask, *, seen: Frame | None = None
+    ) -> list[tuple[Frame, Mask]]:
         """Take the mask of the next frame; give what is ready, `look_ahead` frames later.
 
         Args:
             frame: the picture the mask belongs to.
             mask: (h, w) float32, 0..1.
+            seen: a smaller copy of the frame to measure motion in, which saves time.
 
         Returns:
             Frames in their order with masks (h, w) float32, 0..1, new arrays.
         """
-        moment = self._follow(frame, mask)
+        moment = self._follow(frame, mask, seen)
         # What comes after a cut says nothing about what waits.
         ready = self.flush() if moment.back is None else []
         self._waiting.append(moment)
@@ -138,9 +141,9 @@ class TemporalSmoother:
         """Give the frames that still wait, at the end of a stream."""
         return [self._released() for _ in range(len(self._waiting))]
 
-    def _follow(self, frame: Frame, mask: Mask) -> _Moment:
+    def _follow(self, frame: Frame, mask: Mask, seen: Frame | None = None) -> _Moment:
         """Smooth with what has been seen so far, and remember."""
-        grey = coarse_grey(frame.pixels, *mask.shape)
+        grey = coarse_grey((seen or frame).pixels, *mask.shape)
         moment = self._continued(frame, mask, grey)
         if moment is None:
             moment = _Moment(frame, mask, mask, np.zeros_like(mask), grey)

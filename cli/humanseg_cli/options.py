@@ -68,6 +68,15 @@ Threads = Annotated[
         show_default=False,
     ),
 ]
+NoGate = Annotated[
+    bool,
+    Option(
+        "--no-gate",
+        metavar="",
+        help="Run the networks on still pictures, too.",
+        rich_help_panel=SPEED,
+    ),
+]
 Overwrite = Annotated[
     bool, Option("--overwrite", metavar="", help="Replace OUT.", rich_help_panel=WRITING)
 ]

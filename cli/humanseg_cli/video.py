@@ -16,6 +16,7 @@ from humanseg_cli.options import (
     Device,
     Engine,
     Json,
+    NoGate,
     Output,
     Overwrite,
     Preset,
@@ -71,6 +72,7 @@ def video(
     codec: Codec = None,
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
+    no_gate: NoGate = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -96,6 +98,7 @@ def video(
             codec=codec,
             crf=crf,
             encoder_preset=encoder_preset,
+            gate=not no_gate,
             overwrite=overwrite,
             on_progress=on_progress,
         )

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from humanseg.backgrounds import Color
 from humanseg.composite import Compositor
 from humanseg.errors import Interrupted, PartialError, SinkError
+from humanseg.gate import NO_GATE, GateOptions, MotionGate
 from humanseg.pipeline import STAGES, Pipeline, Stages, channel_depth
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
-from humanseg.temporal import TemporalSmoother
+from humanseg.temporal import SmoothingOptions, TemporalSmoother
 from humanseg.testing import BrightnessEngine, ListSource, RecordingSink
 
 
@@ -75,10 +77,42 @@ def test_masks_stay_with_their_frames():
 
 def test_no_batch_is_padded_or_larger_than_allowed():
     engine = BrightnessEngine()
-    Pipeline(ListSource(pictures(9)), stages(engine), RecordingSink(), batch=4).run()
+    parts = replace(stages(engine), gate=MotionGate(NO_GATE))
+    Pipeline(ListSource(pictures(9)), parts, RecordingSink(), batch=4).run()
     sizes = [shape[0] for shape in engine.batches]
     assert sum(sizes) == 9
     assert max(sizes) <= 4
+
+
+def test_the_networks_are_left_out_while_nothing_moves():
+    engine, sink = BrightnessEngine(), RecordingSink()
+    still = [np.full((24, 32, 3), 90, np.uint8)] * 10
+    parts = stages(engine, output="mask")
+    Pipeline(ListSource([*still, np.full((24, 32, 3), 250, np.uint8)]), parts, sink).run()
+    assert sum(shape[0] for shape in engine.batches) == 3
+    assert (parts.gate.frames, parts.gate.skipped) == (11, 8)
+    assert [frame.index for frame in sink.frames] == list(range(11))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    levels=st.lists(st.sampled_from([0, 255]), min_size=1, max_size=14),
+    look_ahead=st.integers(0, 2),
+    most=st.integers(0, 5),
+    batch=st.integers(1, 5),
+)
+def test_frames_are_never_out_of_step_with_their_masks(levels, look_ahead, most, batch):
+    """White frames have white masks, black ones black masks, however much waits or is left out."""
+    sink = RecordingSink()
+    parts = replace(
+        stages(output="mask"),
+        smoother=TemporalSmoother(SmoothingOptions(look_ahead=look_ahead)),
+        gate=MotionGate(GateOptions(most=most)),
+    )
+    shades = [np.full((24, 32, 3), level, np.uint8) for level in levels]
+    Pipeline(ListSource(shades), parts, sink, batch=batch).run()
+    assert [frame.index for frame in sink.frames] == list(range(len(levels)))
+    assert [int(frame.pixels.mean()) for frame in sink.frames] == levels
 
 
 def test_busy_time_of_every_stage_is_known():

@@ -90,6 +90,7 @@ def test_defaults(job: Recorder) -> None:
         "codec": None,
         "crf": None,
         "encoder_preset": None,
+        "gate": True,
         "overwrite": False,
         "on_progress": None,
     }
@@ -97,7 +98,7 @@ def test_defaults(job: Recorder) -> None:
 
 def test_every_option_of_video_reaches_the_job(job: Recorder) -> None:
     options = "--output alpha --preset best --device cpu --engine torch --threads 3 --codec vp9"
-    more = "--crf 31 --encoder-preset slow --overwrite --background green --quiet"
+    more = "--crf 31 --encoder-preset slow --overwrite --background green --no-gate --quiet"
     result = _run("video", "in.mp4", "out.webm", *options.split(), *more.split())
     assert result.exit_code == 0, result.output
     assert job.options == {
@@ -110,6 +111,7 @@ def test_every_option_of_video_reaches_the_job(job: Recorder) -> None:
         "codec": "vp9",
         "crf": 31,
         "encoder_preset": "slow",
+        "gate": False,
         "overwrite": True,
         "on_progress": None,
     }

@@ -81,7 +81,7 @@ def test_every_key_can_be_set(path, tmp_path):
         'backgrounds = ["blur:0.9", "beach.jpg", "green"]\nmirror = true\nkeep = "centre"\n'
         'threshold = 0.4\nfeather = 1.5\ngrow = -2\noverlay = "logo.png"\nauto_frame = true\n'
         'preset = "fast"\nengine = "torch"\ndevice = "cpu"\nthreads = 2\nmax_cpu = 150\n'
-        "always_on = true\npreview = true\n"
+        "gate = false\nalways_on = true\npreview = true\n"
     )
     assert resolve({}) == LiveSettings(
         camera="Logitech C920",
@@ -105,6 +105,7 @@ def test_every_key_can_be_set(path, tmp_path):
         device="cpu",
         threads=2,
         max_cpu=1.5,
+        gate=False,
         always_on=True,
         preview=True,
     )

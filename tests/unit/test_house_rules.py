@@ -71,7 +71,7 @@ LAYERS = [
         "models.linknet",
         "models.ensemble",
     },
-    {"parts"},
+    {"parts", "gate"},
     {"temporal"},
     {
         "settings",

@@ -121,7 +121,8 @@ def sample_clip(folder: Path, *, frames: int = 40) -> Clip:
 
 
 def _shrunk(array: Image) -> Image:
-    return resize(array, *within(*array.shape[:2], (LONGER_SIDE, LONGER_SIDE)))
+    height, width = array.shape[:2]
+    return resize(array, *within(height, width, (LONGER_SIDE, LONGER_SIDE)))
 
 
 class Tally:
