@@ -10,7 +10,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -27,8 +26,8 @@ from humanseg.sinks import display, preview
 from humanseg.sinks.display import check_display
 from humanseg.sinks.preview import CLOSED_KEY, PreviewSink
 
-PATIENT = 60.0
-"""Seconds that only a machine which hangs needs."""
+PATIENT = 8.0
+"""Seconds in which a window is drawn, if ever."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="X11 and Wayland are Linux's")
 
@@ -346,24 +345,33 @@ def is_green(shot: np.ndarray) -> np.ndarray:
     return np.asarray((shot == (10, 200, 30)).all(axis=2))
 
 
-@linux
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
-def test_a_window_on_a_screen(tmp_path: Path) -> None:
-    with screen(tmp_path) as name:
+def show_on_a_screen(folder: Path) -> np.ndarray:
+    """What the screen shows once it shows something, or after a while."""
+    with screen(folder) as name:
         # A desktop that asks for Wayland must not end the process.
         environment = {**os.environ, "DISPLAY": name, "QT_QPA_PLATFORM": "wayland"}
         with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SHOW)],
-            env=environment,
-            stdin=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", SHOW], env=environment, stdin=subprocess.PIPE, text=True
         ) as child:
-            began, shot = time.monotonic(), screenshot(tmp_path)
+            began, shot = time.monotonic(), screenshot(folder)
             while not is_green(shot).any() and time.monotonic() - began < PATIENT:
                 time.sleep(0.1)
-                shot = screenshot(tmp_path)
+                shot = screenshot(folder)
             child.communicate("quit")
-    assert child.returncode == 0
+        assert child.returncode == 0
+        return shot
+
+
+@linux
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
+def test_a_window_on_a_screen(tmp_path: Path) -> None:
+    # OpenCV 5.0's window stays black in a third of all starts where no window manager runs.
+    for attempt in range(8):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        shot = show_on_a_screen(folder)
+        if is_green(shot).any():
+            break
     green = is_green(shot)
     assert green.sum() == 200 * 300
     rows = np.flatnonzero(green.any(axis=1))
