@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -17,21 +18,41 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", bound="NDArray[Any]")
 
+SMALLEST_KEPT = 1 << 18
+"""Numbers in a picture from which on its half is kept: networks, guide and blur begin with it."""
+
+_halves: dict[int, tuple[weakref.ref[Any], NDArray[Any]]] = {}
+
 
 def resize(array: Array, height: int, width: int) -> Array:
     """Scale to (height, width): averaging when smaller, bilinear when larger; same dtype.
 
-    The array itself when it has that size already.
+    The array itself when it has that size already; read-only when the array is, perhaps.
     """
     while _can_halve(array, height, width):
         # Twice 2x2 is several times faster than one average over a window of odd size.
-        size = (array.shape[1] // 2, array.shape[0] // 2)
-        array = cast("Array", cv2.resize(array, size, interpolation=cv2.INTER_AREA))
+        array = _halved(array)
     if array.shape[:2] == (height, width):
         return array
     smaller = height * width < array.shape[0] * array.shape[1]
     way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cast("Array", cv2.resize(array, (width, height), interpolation=way))
+
+
+def _halved(array: Array) -> Array:
+    """Half of a picture; that of a large one which nobody writes to is kept as long as it lives."""
+    is_kept = array.size >= SMALLEST_KEPT and not array.flags.writeable
+    if is_kept:
+        found = _halves.get(id(array))
+        if found is not None and found[0]() is array:
+            return cast("Array", found[1])
+    size = (array.shape[1] // 2, array.shape[0] // 2)
+    half = cast("Array", cv2.resize(array, size, interpolation=cv2.INTER_AREA))
+    if is_kept:
+        key = id(array)
+        _halves[key] = weakref.ref(array, lambda _: _halves.pop(key, None)), half
+        half.flags.writeable = False
+    return half
 
 
 def _can_halve(array: NDArray[Any], height: int, width: int) -> bool:
