@@ -32,7 +32,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 90rem; padding: 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; text-align: left; }
-td { overflow-wrap: anywhere; } td:first-child { white-space: nowrap; } .number { text-align: right; }
+td { overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; }
+.number { text-align: right; }
 section { border-top: 1px solid var(--line); margin-top: 1.5rem; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem; }
 figure { margin: 0; } img { width: 100%; height: auto; display: block; background: #888; }
