@@ -357,6 +357,8 @@ def show_on_a_screen(folder: Path) -> np.ndarray:
             while not is_green(shot).any() and time.monotonic() - began < PATIENT:
                 time.sleep(0.1)
                 shot = screenshot(folder)
+            time.sleep(0.3)  # the rest of the window
+            shot = screenshot(folder)
             child.communicate("quit")
         assert child.returncode == 0
         return shot
