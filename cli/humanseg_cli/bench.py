@@ -17,9 +17,11 @@ from typer import Argument, Option
 import humanseg
 from humanseg.errors import HumansegError, InputError, SettingsError
 from humanseg_cli import draw
+from humanseg_cli.bench_stability import bench_stability
 from humanseg_cli.options import Debug, Device, Engine, Json, Threads
 
 MEASURE = "What is measured"
+STABILITY = "Steadiness"
 CODEC = "codec"
 PLAIN = "plain"
 SAMPLE = Path(humanseg.__file__).parent.parent / "samples" / "walk.mp4"
@@ -58,6 +60,28 @@ def bench(
         str,
         Option("--presets", metavar="A,B,...", help="One kind each.", rich_help_panel=MEASURE),
     ] = "fast,balanced,best",
+    stability: Annotated[
+        bool,
+        Option(
+            "--stability",
+            metavar="",
+            help="How steady masks are instead.",
+            rich_help_panel=STABILITY,
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        Option(
+            "--data",
+            metavar="FOLDER",
+            help="Makes clips of mil/valid, too.",
+            rich_help_panel=STABILITY,
+            show_default=False,
+        ),
+    ] = None,
+    clips: Annotated[
+        int, Option("--clips", metavar="N", min=1, help="To make.", rich_help_panel=STABILITY)
+    ] = 12,
     device: Device = "auto",
     engine: Engine = "auto",
     threads: Threads = None,
@@ -68,6 +92,17 @@ def bench(
 
     [bold]humanseg bench --presets balanced --frames 3000[/bold]
     """
+    if stability:
+        bench_stability(
+            data,
+            clips,
+            _presets(presets),
+            device=device,
+            engine=engine,
+            threads=threads,
+            as_json=as_json,
+        )
+        return
     kinds = (CODEC, PLAIN, *_presets(presets))
     height, width = _size(size)
     job = {"device": device, "engine": engine, "threads": threads}
