@@ -43,7 +43,7 @@ class SmoothingOptions:
         lost: probability down to which a part of a person that suddenly fades is kept for a while.
         cut: share of the picture (0..1) whose motion is unknown in a scene cut.
         look_ahead: frames that `push` waits for, 0, 1 or 2; `update` never waits.
-        ahead_weight: weight of each of them beside what has been seen so far.
+        ahead_weight: weight of each of them beside the frame's own mask.
         trust: when motion is believed.
         parts: specks and holes over time; None leaves them.
 
@@ -58,7 +58,7 @@ class SmoothingOptions:
     lost: float = 0.4
     cut: float = 0.6
     look_ahead: int = 0
-    ahead_weight: float = 0.3
+    ahead_weight: float = 1.0
     trust: TrustOptions = field(default_factory=TrustOptions)
     parts: PartOptions | None = field(default_factory=PartOptions)
 
@@ -71,6 +71,7 @@ class _Moment:
         frame: the frame itself.
         mask: as the networks gave it.
         smoothed: averaged with the ones before.
+        weight: share of the mask in `smoothed`.
         speed: of the mask's change, a frame.
         grey: the picture in which motion is measured.
         back: where each pixel was in the frame before; None after a new beginning.
@@ -80,6 +81,7 @@ class _Moment:
     frame: Frame
     mask: Mask
     smoothed: Mask
+    weight: NDArray[np.float32]
     speed: NDArray[np.float32]
     grey: NDArray[np.uint8]
     back: Motion | None = None
@@ -146,7 +148,7 @@ class TemporalSmoother:
         grey = coarse_grey((seen or frame).pixels, *mask.shape)
         moment = self._continued(frame, mask, grey)
         if moment is None:
-            moment = _Moment(frame, mask, mask, np.zeros_like(mask), grey)
+            moment = _Moment(frame, mask, mask, np.ones_like(mask), np.zeros_like(mask), grey)
         self._last = moment
         return moment
 
@@ -164,13 +166,13 @@ class TemporalSmoother:
         if back.known < 1 - options.cut:
             return None
         before = back.carry(last.smoothed)
-        smoothed, speed = self._blend(mask, before, back, elapsed * REFERENCE_RATE)
-        return _Moment(frame, mask, smoothed, speed, grey, back, ahead)
+        smoothed, weight, speed = self._blend(mask, before, back, elapsed * REFERENCE_RATE)
+        return _Moment(frame, mask, smoothed, weight, speed, grey, back, ahead)
 
     def _blend(
         self, mask: Mask, before: Mask, back: Motion, steps: float
-    ) -> tuple[Mask, NDArray[np.float32]]:
-        """Average a mask with what is known of it, and the speed at which it changes."""
+    ) -> tuple[Mask, NDArray[np.float32], NDArray[np.float32]]:
+        """Average a mask with what is known of it; its share in it; the speed of its change."""
         assert self._last is not None
         options = self._options
         change = mask - before
@@ -186,7 +188,7 @@ class TemporalSmoother:
         if fading is not None:
             weight[fading] = unsure
         smoothed = before + weight * change
-        return np.where(np.abs(mask - smoothed) < REST, mask, smoothed), speed
+        return np.where(np.abs(mask - smoothed) < REST, mask, smoothed), weight, speed
 
     def _released(self) -> tuple[Frame, Mask]:
         moment = self._waiting.popleft()
@@ -194,13 +196,14 @@ class TemporalSmoother:
 
     def _cleaned(self, moment: _Moment, later: Sequence[_Moment]) -> Mask:
         """The mask to show for a moment, given the moments after it."""
-        mask = self._with_later(moment.smoothed, later)
+        mask = self._with_later(moment, later)
         if self._parts is not None:
             mask = self._parts.update(mask, moment.back)
         return mask.copy()
 
-    def _with_later(self, smoothed: Mask, later: Sequence[_Moment]) -> Mask:
+    def _with_later(self, now: _Moment, later: Sequence[_Moment]) -> Mask:
         """Average with the masks of later frames, brought back along the motion."""
+        smoothed = now.smoothed
         if not later:
             return smoothed
         mean: Mask | None = None
@@ -214,7 +217,7 @@ class TemporalSmoother:
                 count = 1 + count
             mean, count = moment.ahead.carry(mean), moment.ahead.carry(count) * moment.ahead.trust
         assert mean is not None
-        weight = np.float32(self._options.ahead_weight) * count
+        weight = np.float32(self._options.ahead_weight) * now.weight * count
         return np.asarray((smoothed + weight * mean) / (1 + weight), np.float32)
 
 
