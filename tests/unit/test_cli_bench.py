@@ -191,3 +191,55 @@ def test_memory_watch_without_enough_samples() -> None:
     with bench_child.MemoryWatch() as watch:
         pass
     assert watch.thirds(1e-6) == (None, None)
+
+
+@pytest.fixture
+def two_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two short clips of a bright disc, and networks that take what is bright for people."""
+    from humanseg.segmenter import Segmenter
+    from humanseg.testing import BrightnessEngine
+    from humanseg_training import stability
+    from humanseg_training.clips import Still, make_clip
+
+    rows, columns = np.mgrid[:96, :128]
+    disc = (rows - 50) ** 2 + (columns - 64) ** 2 < 900
+    pixels = np.where(disc[..., None], 230, 40).astype(np.uint8).repeat(3, axis=2)
+    still = Still("disc", pixels, disc.astype(np.float32))
+
+    def clips(data: Path | None, count: int, samples: Path | None) -> Any:
+        for kind in ("pan", "hand wave")[:count]:
+            yield stability.Clip("disc", kind, list(make_clip(still, kind, frames=4)))
+
+    def open_segmenter(preset: str, **_: object) -> Segmenter:
+        return Segmenter.from_engine(BrightnessEngine())
+
+    monkeypatch.setattr(stability, "all_clips", clips)
+    monkeypatch.setattr("humanseg.segmenter.Segmenter", open_segmenter)
+
+
+def test_stability_is_a_table_of_treatments(two_clips: None, tmp_path: Path) -> None:
+    options = ["--stability", "--data", str(tmp_path), "--clips", "2", "--presets", "fast"]
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["bench", *options])
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines() if line.strip().startswith("fast")]
+    assert [row[1] for row in rows[:4]] == ["single", "smoothed", "look-ahead", "gated"]
+    assert float(rows[0][2]) > 0.9
+    assert float(rows[0][5]) > 0
+    assert rows[0][6] == "100%"
+    assert result.stderr.splitlines() == ["pan, disc", "hand wave, disc"]
+
+
+def test_stability_as_json(two_clips: None, tmp_path: Path) -> None:
+    options = ["--stability", "--data", str(tmp_path), "--presets", "fast", "--json"]
+    result = CliRunner().invoke(app, ["bench", *options])
+    scores = json.loads(result.stdout)
+    assert len(scores) == 8
+    assert {score["kind"] for score in scores} == {"pan", "hand wave"}
+    assert scores[-1]["figures"]["fast_boundary_f"] is not None
+
+
+def test_stability_needs_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("humanseg_cli.bench_stability.SAMPLES", tmp_path)
+    result = CliRunner().invoke(app, ["bench", "--stability"])
+    assert result.exit_code == 2
+    assert "--data" in result.stderr
