@@ -36,8 +36,8 @@ from humanseg.stopwatch import Stopwatch
 from humanseg.testing import RecordingCamera
 from humanseg.usage import resident_bytes
 
-RATE = int(os.environ.get("HUMANSEG_SOAK_RATE", "10"))
-"""Frames a second of the camera; 30 makes the test three times as long."""
+RATE = int(os.environ.get("HUMANSEG_SOAK_RATE", "5"))
+"""Frames a second of the camera; 30 makes the test six times as long."""
 
 FRAMES = 3600 * RATE
 
