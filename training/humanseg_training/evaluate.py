@@ -100,16 +100,33 @@ def score_picture(
     )
 
 
+class Tally:
+    """Adds up the scores of one predictor, picture by picture."""
+
+    def __init__(self) -> None:
+        self._pictures: list[PictureScore] = []
+        self._overlap = self._total = 0
+
+    def add(self, name: str, alpha: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
+        """Score one picture; alpha 0..1 and truth (H, W)."""
+        found = alpha > THRESHOLD
+        self._pictures.append(score_picture(name, found, truth))
+        self._overlap += int((found & truth).sum())
+        self._total += int(found.sum()) + int(truth.sum())
+
+    def scores(self) -> Scores:
+        """Scores of all pictures so far."""
+        pooled = 2 * self._overlap / self._total if self._total else 1.0
+        return Scores(tuple(self._pictures), pooled)
+
+
 def score(truths: Truths, predict: Predict) -> Scores:
     """Score a predictor on pictures in memory."""
+    tally = Tally()
     alphas = predict_all(list(truths.images), predict)
-    predictions = [alpha > THRESHOLD for alpha in alphas]
-    overlap = total = 0
-    for found, truth in zip(predictions, truths.masks, strict=True):
-        overlap += int((found & truth).sum())
-        total += int(found.sum()) + int(truth.sum())
-    pictures = map(score_picture, truths.names, predictions, truths.masks)
-    return Scores(tuple(pictures), 2 * overlap / total if total else 1.0)
+    for name, alpha, truth in zip(truths.names, alphas, truths.masks, strict=True):
+        tally.add(name, alpha, truth)
+    return tally.scores()
 
 
 def evaluate(root: Path, data: DataSet, predict: Predict) -> Scores:

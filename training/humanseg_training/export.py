@@ -127,7 +127,7 @@ def _open_torchscript(path: Path) -> tuple[Infer, str]:
 
     def infer(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         # Optimising for a shape that is met once takes minutes.
-        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[no-untyped-call]
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return np.asarray(graph(torch.from_numpy(batch)).numpy())
 
     return infer, f"TorchScript in torch {torch.__version__}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from humanseg.models import registry
-from humanseg.models.ensemble import Ensemble
-from humanseg_training.evaluate import Scores, Truths, score
+from humanseg.models.ensemble import Ensemble, fuse_batch_norm
+from humanseg_training.evaluate import Scores, Tally, Truths
 from humanseg_training.mask_tuner import load_tuner
 from humanseg_training.postprocess import MirrorAverage, SizeAverage, SoftErosion
 from humanseg_training.predict import predictor
@@ -62,24 +64,52 @@ def measure_gains(
     Raises:
         WeightsError: weights, shares or tuner are missing or damaged.
     """
-    networks = [registry.load(name, folder) for name in names]
-
-    def scores(network: nn.Module) -> Scores:
-        return score(truths, predictor(network))
-
-    whole: nn.Module = networks[0] if len(names) == 1 else Ensemble(networks)
-    first = scores(whole)
-    gains = [Gain(names[0] if len(names) == 1 else "plain mean of the networks", first)]
-    if len(names) > 1:
-        for name, network in zip(names, networks, strict=True):
-            gains.append(Gain(f"{name} alone", scores(network), first))
-        if set(registry.read_shares(folder)) == set(names):
-            whole = registry.load_ensemble(names, folder)
-            gains.append(Gain("fitted linear combination", scores(whole), first))
-    combined = " of that" if len(gains) > 1 else ""
-    for name, behind in BEHIND:
-        gains.append(Gain(name + combined, scores(behind(whole)), first))
+    networks = [_Remembering(registry.load(name, folder)) for name in names]
+    single = len(names) == 1
+    whole: nn.Module = networks[0] if single else Ensemble(networks)
+    ways: dict[str, nn.Module] = {names[0] if single else "plain mean of the networks": whole}
+    if not single:
+        ways |= {f"{name} alone": net for name, net in zip(names, networks, strict=True)}
+        shares = registry.read_shares(folder)
+        if set(shares) == set(names):
+            whole = Ensemble(networks, [shares[name] for name in names])
+            ways["fitted linear combination"] = whole
+    combined = "" if single else " of that"
+    ways |= {name + combined: behind(whole) for name, behind in BEHIND}
     if tuner is not None:
-        tuned = load_tuner(tuner, whole, names, folder)
-        gains.append(Gain("mask tuner" + combined, scores(tuned), first))
-    return gains
+        ways["mask tuner" + combined] = load_tuner(tuner, whole, names, folder)
+    first, *others = _score_all(ways, networks, truths).items()
+    return [Gain(*first), *(Gain(name, scores, first[1]) for name, scores in others)]
+
+
+def _score_all(
+    ways: Mapping[str, nn.Module], networks: Sequence[_Remembering], truths: Truths
+) -> dict[str, Scores]:
+    """Score all ways picture by picture, so that no network sees the same picture twice."""
+    predictors = {name: predictor(way) for name, way in ways.items()}
+    tallies = {name: Tally() for name in ways}
+    for name, image, mask in zip(truths.names, truths.images, truths.masks, strict=True):
+        for network in networks:
+            network.forget()
+        for way, predict in predictors.items():
+            tallies[way].add(name, predict([image])[0], mask)
+    return {way: tally.scores() for way, tally in tallies.items()}
+
+
+class _Remembering(nn.Module):
+    """A network that answers at once when it is shown the same input again."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        fused = fuse_batch_norm(network)
+        self.network: nn.Module = fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._answers: dict[tuple[torch.Size, int], Tensor] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        key = (image.shape, zlib.crc32(image.contiguous().numpy().tobytes()))
+        if key not in self._answers:
+            self._answers[key] = self.network(image.contiguous(memory_format=torch.channels_last))
+        return self._answers[key]
+
+    def forget(self) -> None:
+        self._answers.clear()
