@@ -10,7 +10,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,live,openvino,training,ui]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,live,openvino,training,ui,export]"
 	$(BIN)/python -m pip install -q --no-deps $(ALBUMENTATIONS)
 	touch $@
 

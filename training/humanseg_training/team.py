@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from types import TracebackType
 
 import torch
@@ -86,8 +87,11 @@ class Team:
             return network
         _share_statistics(network)
         ids = [self.device.index] if self.device.type == "cuda" else None
-        # Statistics are equal in all processes, because all of them see the same sums.
-        return nn.parallel.DistributedDataParallel(network, ids, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # The name that replaces `broadcast_buffers` is unknown to older versions of torch.
+            warnings.simplefilter("ignore", FutureWarning)
+            # Statistics are equal in all processes, because all of them see the same sums.
+            return nn.parallel.DistributedDataParallel(network, ids, broadcast_buffers=False)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
