@@ -40,11 +40,11 @@ def file_routes(page: Page) -> Sequence[Route]:
         page.files.check_room()
         _check_disk(page, told_length(request) or 0)
         folder = page.scratch / secrets.token_hex(8)
-        folder.mkdir()
         result = f"{stem} {_word_for(wish)}{wish.suffix}"
         source, target = folder / f"source{suffix_of(name)}", folder / f"result{wish.suffix}"
         job = FileJob(name, source, target, result, wish)
         try:
+            folder.mkdir()
             await save_body(request, source, MOST_BYTES, _too_large, partial(_check, name))
             await anyio.to_thread.run_sync(page.files.add, job)
         except OSError as error:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from humanseg.closing import Closing
+from humanseg.media.av_gate import sink_error
 
 PREFIX = "humanseg-files-"
 LOCK = "lock"
@@ -27,13 +28,19 @@ class Scratch(Closing):
 
         Args:
             parent: None for the system's own place of temporary files.
+
+        Raises:
+            SinkError: it cannot be made.
         """
         place = Path(tempfile.gettempdir()) if parent is None else parent
         for old in place.glob(f"{PREFIX}*"):
             if _is_abandoned(old):
                 shutil.rmtree(old, ignore_errors=True)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        self._lock = (self.path / LOCK).open("wb")
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            self._lock = (self.path / LOCK).open("wb")
+        except OSError as error:
+            raise sink_error(error, place, frames=0, kept=None) from error
         if sys.platform != "win32":
             import fcntl
 

@@ -63,9 +63,14 @@ class PageServer(Closing):
 
         Raises:
             InputError: the port is taken.
+            SinkError: there is no room for temporary files.
         """
-        self._socket = _listen(port)
         self._scratch = Scratch(scratch)
+        try:
+            self._socket = _listen(port)
+        except InputError:
+            self._scratch.close()
+            raise
         broadcast = None if live is None else Broadcast(live.sink)
         self.page = Page(
             access=Access(self._socket.getsockname()[1]),
@@ -103,6 +108,9 @@ class PageServer(Closing):
         deadline = time.monotonic() + PATIENCE
         while not self._server.started and time.monotonic() < deadline:
             time.sleep(0.005)
+        if not self._server.started:
+            self.close()
+            raise InputError("the page's server does not start", subject=f"port {port}")
 
     @property
     def address(self) -> str:

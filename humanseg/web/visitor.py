@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -21,8 +21,20 @@ from humanseg.web.live_side import LiveSide
 
 STATE_SECONDS = 0.5
 
+PATIENCE = 20.0
+"""Seconds for a browser to draw a picture or to take a message; then it is taken for gone.
+
+One that comes back, as after the machine has slept, opens a new socket.
+"""
+
 UNSEEN = 2
 """Pictures on their way to a browser; one that draws slowly gets fewer, not older ones."""
+
+
+Body = Callable[[], Awaitable[None]]
+
+_GONE = (WebSocketDisconnect, OSError, RuntimeError)
+"""What sending and receiving raise when the browser has left; a TimeoutError is an OSError."""
 
 
 class Visitor:
@@ -51,24 +63,34 @@ class Visitor:
         self._drawn = anyio.Event()
 
     async def serve(self, hello: Mapping[str, object]) -> None:
-        """Greet the browser, then send and receive until it leaves."""
-        with suppress(WebSocketDisconnect, OSError, RuntimeError):
+        """Greet the browser, then send and receive until it leaves or is silent for too long."""
+        with suppress(*_GONE):
             await self._tell("hello", hello)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._quietly, self._send_state)
-                tasks.start_soon(self._quietly, self._send_pictures)
-                await self._quietly(self._receive)
-                tasks.cancel_scope.cancel()
+                for body in (self._send_state, self._send_pictures, self._receive):
+                    tasks.start_soon(self._until_gone, body, tasks.cancel_scope)
 
-    async def _quietly(self, body: Any) -> None:
-        # A browser that has left is no fault; the receiving task notices and ends the others.
-        with suppress(WebSocketDisconnect, OSError, RuntimeError):
+    async def _until_gone(self, body: Body, all_bodies: anyio.CancelScope) -> None:
+        try:
             await body()
+        except _GONE:
+            all_bodies.cancel()
 
     async def _tell(self, kind: str, content: Mapping[str, object]) -> None:
         text = json.dumps({"kind": kind, **content})
-        async with self._sending:
+        async with self._turn_to_send():
             await self._socket.send_text(text)
+
+    @asynccontextmanager
+    async def _turn_to_send(self) -> AsyncIterator[None]:
+        """One message at a time; a browser that takes none for a while is gone.
+
+        Raises:
+            TimeoutError: it is.
+        """
+        with anyio.fail_after(PATIENCE):
+            async with self._sending:
+                yield
 
     async def _send_state(self) -> None:
         version = -1
@@ -97,10 +119,11 @@ class Visitor:
         while True:
             while len([number for number in unseen if number > self._seen]) >= UNSEEN:
                 self._drawn = anyio.Event()
-                await self._drawn.wait()
+                with anyio.fail_after(PATIENCE):
+                    await self._drawn.wait()
             last, picture = await broadcast.after(last)
             unseen = [number for number in unseen if number > self._seen] + [last]
-            async with self._sending:
+            async with self._turn_to_send():
                 await self._socket.send_bytes(struct.pack(">I", last) + picture)
 
     async def _receive(self) -> None:

@@ -30,10 +30,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from humanseg.control import Controls
-from humanseg.errors import InputError, SettingsError
+from humanseg.errors import InputError, SettingsError, SinkError
 from humanseg.frames import Frame
 from humanseg.sinks.watched import WatchedSink
-from humanseg.web import file_jobs, file_routes
+from humanseg.web import file_jobs, file_routes, visitor
 from humanseg.web.app import MOST_VISITORS
 from humanseg.web.broadcast import LARGEST
 from humanseg.web.gallery import Gallery
@@ -323,6 +323,8 @@ def test_fifty_megabytes_are_refused_before_they_are_sent(client: Client) -> Non
         ]
         raw.sendall("\r\n".join([*head, "", ""]).encode())
         answer = raw.recv(65536)
+        while b"error" not in answer and (more := raw.recv(65536)):
+            answer += more
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"50 MB" in answer
 
@@ -506,6 +508,20 @@ def test_ten_watchers_and_one_that_vanishes_cost_the_video_nothing(
     assert not side.sink.is_watched
 
 
+def test_a_browser_that_vanished_is_forgotten_in_time(
+    side: LiveSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitor, "PATIENCE", 0.5)
+    with (
+        PageServer(live=side, scratch=tmp_path) as server,
+        Feed(side.sink),
+        open_and_vanish(Client(server)),
+    ):
+        wait_for(lambda: side.sink.is_watched)
+        wait_for(lambda: not side.sink.is_watched)
+        wait_for(lambda: server.page.visitors == 0)
+
+
 def test_too_many_pages_are_refused_and_the_others_go_on(client: Client) -> None:
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(client.socket()) for _ in range(MOST_VISITORS)]
@@ -519,6 +535,18 @@ def test_quit_is_a_command_and_an_address(side: LiveSide, client: Client) -> Non
     side.controls.on_quit = lambda: asked.append("quit")
     assert client.ask("POST", "/api/quit")[1] == {"ok": True}
     assert asked == ["quit"]
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="missing"):
+        PageServer(scratch=tmp_path / "missing")
+
+
+def test_a_taken_port_leaves_no_folder_behind(client: Client, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError):
+        PageServer(port=client.port, scratch=tmp_path)
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_closing_ends_the_threads_and_frees_the_port(side: LiveSide, tmp_path: Path) -> None:

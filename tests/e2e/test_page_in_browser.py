@@ -436,13 +436,14 @@ def test_a_video_is_handed_in_followed_and_saved(
     opened.wait(lambda: not opened.browser.find_elements(By.CSS_SELECTOR, ".job"))
 
 
-def test_a_file_that_is_no_video_stays_in_the_list_with_its_reason(
-    opened: Page, tmp_path: Path
-) -> None:
-    path = tmp_path / "letter.mp4"
-    path.write_text("Dear reader")
+def test_what_is_dropped_and_no_video_stays_in_the_list_with_its_reason(opened: Page) -> None:
     opened.get("#tab-files").click()
-    opened.get("#file-input").send_keys(str(path))
+    opened.run(
+        "const transfer = new DataTransfer();"
+        "transfer.items.add(new File(['Dear reader'], 'letter.mp4'));"
+        "const drop = new DragEvent('drop', { dataTransfer: transfer, cancelable: true });"
+        "document.getElementById('drop').dispatchEvent(drop);"
+    )
     opened.wait_for_text(".job .told", "is no video that can be read")
     opened.get("button[aria-label='Remove letter.mp4']").click()
     assert [line for line in opened.severe() if "400" in line]
@@ -456,6 +457,16 @@ def test_without_the_token_the_page_says_what_to_do(page: Page, live: Run, addre
     page.wait_for_text("#notice", "Open the address that humanseg printed")
     assert not page.get("#live").is_displayed()
     assert not page.get("#files").is_displayed()
+    page.severe()
+
+
+def test_a_run_that_dies_is_noticed(page: Page, tmp_path: Path) -> None:
+    run = Run(tmp_path, "ui")
+    page.open(run.address)
+    page.wait_for_text("#state-text", "Ready")
+    run.process.kill()
+    run.process.wait()
+    page.wait_for_text("#state-text", "Connection lost")
     page.severe()
 
 
