@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 HAZE = 0.1
 """Probability up to which the networks are sure of a gap, as between arm and body."""
 
+STEP = 2
+"""Parts are told apart at every second pixel: it takes a quarter of the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartOptions:
@@ -29,7 +32,7 @@ class PartOptions:
         vanish: ... and is gone below this one.
     """
 
-    appear: float = 0.05
+    appear: float = 0.04
     vanish: float = 0.03
 
 
@@ -52,16 +55,16 @@ class SteadyParts:
         """
         if back is None:
             self._shown = None
-        labels, figures = _connected(mask > 0.5, 8)
+        labels, figures = _connected(mask[::STEP, ::STEP] > 0.5, 8)
         largest = int(figures[1:, cv2.CC_STAT_AREA].max(initial=0))
         if len(figures) > 2:
             mask = _without(mask, labels, self._too_small(labels, figures, largest, back, shown=1))
-        labels, figures = _connected(mask <= 0.5, 4)
+        coarse = mask[::STEP, ::STEP]
+        labels, figures = _connected(coarse <= 0.5, 4)
         if len(figures) > 2:
             small = self._too_small(labels, figures, largest, back, shown=0)
-            mask = _filled(
-                mask, labels, [hole for hole in small if _is_inside(figures[hole], mask)]
-            )
+            holes = [hole for hole in small if _is_unsure_hole(coarse, labels == hole)]
+            mask = _filled(mask, labels, holes)
         self._shown = (mask > 0.5).astype(np.uint8)
         return mask
 
@@ -82,7 +85,7 @@ class SteadyParts:
         limits = np.full(len(areas), self._options.vanish * largest)
         doubtful = areas < self._options.appear * largest
         if self._shown is not None and back is not None and doubtful[1:].any():
-            was_there = back.carry(self._shown) == shown
+            was_there = back.carry(self._shown)[::STEP, ::STEP] == shown
             share = np.bincount(labels[was_there], minlength=len(areas)) / np.maximum(areas, 1)
             limits[share <= 0.5] = self._options.appear * largest
         return [int(label) for label in np.flatnonzero(areas < limits) if label > 0]
@@ -103,15 +106,18 @@ def _without(mask: Mask, labels: NDArray[np.int32], parts: list[int]) -> Mask:
     if not parts:
         return mask
     gone = _of(labels, parts)
-    around = grow(gone.view(np.uint8), 2) > 0
-    removed = around & (gone | (labels == 0))
-    return np.where(removed, np.float32(0), mask)
+    around = grow(_enlarged(gone, mask), STEP + 1)
+    stays = _enlarged((labels > 0) & ~gone, mask)
+    return np.where(around > stays, np.float32(0), mask)
 
 
 def _filled(mask: Mask, labels: NDArray[np.int32], holes: list[int]) -> Mask:
-    """A mask with holes filled, but for gaps that the networks are sure of."""
-    unsure = [hole for hole in holes if float(mask[labels == hole].min()) > HAZE]
-    return np.where(_of(labels, unsure), np.float32(1), mask) if unsure else mask
+    """A mask with holes filled."""
+    if not holes:
+        return mask
+    # A hole's own pixels reach up to the next one that is looked at.
+    inner = grow(_enlarged(_of(labels, holes), mask), STEP - 1)
+    return np.where(inner > 0, np.float32(1), mask)
 
 
 def _of(labels: NDArray[np.int32], chosen: list[int]) -> NDArray[np.bool_]:
@@ -121,8 +127,14 @@ def _of(labels: NDArray[np.int32], chosen: list[int]) -> NDArray[np.bool_]:
     return is_chosen[labels]
 
 
-def _is_inside(figures: NDArray[np.int32], mask: Mask) -> bool:
-    """Whether what these figures describe touches no edge of the picture."""
-    left, top, width, height = (int(figure) for figure in figures[:4])
-    rows, columns = mask.shape
-    return left > 0 and top > 0 and left + width < columns and top + height < rows
+def _enlarged(where: NDArray[np.bool_], mask: Mask) -> NDArray[np.uint8]:
+    """What was seen at every STEP-th pixel, at the size of the mask: 0 or 1."""
+    height, width = mask.shape
+    large = where.astype(np.uint8).repeat(STEP, axis=0).repeat(STEP, axis=1)
+    return np.ascontiguousarray(large[:height, :width])
+
+
+def _is_unsure_hole(mask: Mask, hole: NDArray[np.bool_]) -> bool:
+    """Whether a hole touches no edge of the picture, and the networks are nowhere sure of it."""
+    edges = (hole[0], hole[-1], hole[:, 0], hole[:, -1])
+    return not any(edge.any() for edge in edges) and float(mask[hole].min()) > HAZE

@@ -53,9 +53,9 @@ class SmoothingOptions:
 
     sure_weight: float = 0.25
     unsure_weight: float = 0.1
-    speed_weight: float = 0.5
+    speed_weight: float = 0.8
     speed_rate: float = 0.3
-    lost: float = 0.4
+    lost: float = 0.45
     cut: float = 0.6
     look_ahead: int = 0
     ahead_weight: float = 1.0
@@ -224,6 +224,8 @@ class TemporalSmoother:
 def _fading(mask: Mask, before: Mask, lost: float) -> NDArray[np.bool_] | None:
     """Thick parts of a person, as a hand, that became unsure in one frame; None without any."""
     sinking = (before > 0.5) & (mask < 0.5) & (mask > lost)
+    if not sinking.any():
+        return None
     thick = cv2.morphologyEx(sinking.astype(np.uint8), cv2.MORPH_OPEN, THICK)
     return thick > 0 if thick.any() else None
 

@@ -35,16 +35,16 @@ def test_a_part_between_the_limits_stays_only_if_it_was_there():
     between = person(80)
     assert shown(SteadyParts(OPTIONS), [person(), between, between]) == [0, 0, 0]
     assert shown(SteadyParts(OPTIONS), [person(120), between, between]) == [120, 80, 80]
-    assert shown(SteadyParts(OPTIONS), [person(120), person(50), between]) == [120, 0, 0]
+    assert shown(SteadyParts(OPTIONS), [person(120), person(40), between]) == [120, 0, 0]
 
 
 def test_at_the_beginning_the_lower_limit_holds():
     assert shown(SteadyParts(OPTIONS), [person(80)]) == [80]
-    assert shown(SteadyParts(OPTIONS), [person(50)]) == [0]
+    assert shown(SteadyParts(OPTIONS), [person(40)]) == [0]
 
 
 def test_a_part_goes_with_the_haze_around_it():
-    mask = person(50)
+    mask = person(40)
     mask[9, 70:75] = 0.3
     assert SteadyParts(OPTIONS).update(mask, None)[:, 62:].max() == 0
 
@@ -53,13 +53,13 @@ def test_holes_are_filled_with_the_same_hysteresis():
     parts = SteadyParts(OPTIONS)
     assert parts.update(person(hole=120), None)[35, 32] < 0.5
     assert parts.update(person(hole=80), STILL)[35, 32] < 0.5
-    assert parts.update(person(hole=50), STILL)[35, 32] == 1
+    assert parts.update(person(hole=40), STILL)[35, 32] == 1
     assert parts.update(person(hole=80), STILL)[35, 32] == 1
     assert parts.update(person(hole=120), STILL)[35, 32] < 0.5
 
 
 def test_gaps_that_are_sure_stay_open():
-    assert SteadyParts(OPTIONS).update(person(hole=50, sure=0.0), None)[35, 32] == 0
+    assert SteadyParts(OPTIONS).update(person(hole=40, sure=0.0), None)[35, 32] == 0
 
 
 def test_nothing_to_do_changes_nothing():
