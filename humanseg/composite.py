@@ -31,7 +31,8 @@ class Compositor:
     """Makes the output frames of one kind.
 
     "composite": people before the background. "mask": the alpha in grey. "alpha": people with a
-    transparent background, straight alpha, BGRA. "foreground": people before black (premultiplied).
+    transparent background, BGRA, straight alpha unless asked otherwise. "foreground": people
+    before black (premultiplied).
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Compositor:
         background: Background,
         output: str = "composite",
         options: BlendOptions | None = None,
+        *,
+        premultiplied: bool = False,
     ) -> None:
         """Choose background and output.
 
@@ -46,6 +49,7 @@ class Compositor:
             background: is used by "composite" only, and not closed.
             output: one of OUTPUTS.
             options: how "composite" blends; None mixes stored values as they are.
+            premultiplied: multiply the colours of "alpha" by it.
 
         Raises:
             SettingsError: no such output.
@@ -57,6 +61,7 @@ class Compositor:
         self._background = background
         self._output = output
         self._options = options or BlendOptions()
+        self._premultiplied = premultiplied
         self._planar = PlanarCompositor(background, self._options)
 
     def compose(self, frame: Frame, alpha: Alpha) -> Frame:
@@ -85,6 +90,8 @@ class Compositor:
             return np.asarray(cv2.cvtColor(grey(alpha), cv2.COLOR_GRAY2BGR), np.uint8)
         if self._output == "alpha":
             people = estimate_foreground(frame.pixels, alpha)
+            if self._premultiplied:
+                people = blend(people, np.zeros_like(people), alpha)
             return np.dstack([people, grey(alpha)])
         if self._output == "foreground":
             people = estimate_foreground(frame.pixels, alpha)

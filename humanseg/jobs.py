@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -22,13 +23,14 @@ from humanseg.errors import (
     SinkError,
     SourceError,
 )
-from humanseg.frames import Frame, Matte
+from humanseg.frames import Frame, Matte, StreamInfo
 from humanseg.gate import NO_GATE, MotionGate
 from humanseg.media.av_gate import sink_error
 from humanseg.pipeline import Pipeline, Progress, Stages, Summary
 from humanseg.refine import Refiner
 from humanseg.segmenter import Segmenter
 from humanseg.settings import find_preset
+from humanseg.sinks.image_sequence import ImageSequenceSink, is_sequence
 from humanseg.sinks.images import SUFFIXES, write_image
 from humanseg.sinks.target import check_target
 from humanseg.sinks.video_file import VideoFileSink
@@ -58,6 +60,8 @@ def process_video(
     crf: int | None = None,
     encoder_preset: str | None = None,
     gate: bool = True,
+    light_wrap: float = 0.0,
+    premultiplied: bool = False,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
@@ -65,7 +69,8 @@ def process_video(
 
     Args:
         source: video file.
-        target: video file; its suffix chooses the container.
+        target: video file, whose suffix chooses the container; or numbered pictures such as
+            "out-%05d.png".
         background: "blur", "blur:0.8" (0..1), a colour ("green", "#00ff00", "0,255,0"), or the
             path of a picture or a video.
         output: "composite", "mask" (grey), "alpha" (transparent background), or "foreground"
@@ -77,6 +82,8 @@ def process_video(
         codec: of the target, such as "h264"; None chooses by container and output.
         crf: quality of the encoder, smaller is better; None takes the encoder's usual value.
         encoder_preset: speed of the encoder, such as "veryfast".
+        light_wrap: 0..1, how much of the background's light spills over people's edges.
+        premultiplied: colours of "alpha" are multiplied by it, as some editors want them.
         gate: leave the networks out while nothing moves, where the preset does.
         overwrite: replace the target if it exists.
         on_progress: called some ten times a second.
@@ -93,16 +100,13 @@ def process_video(
     with (
         VideoFileSource(Path(source), threads=shares.decode, planar=True) as video,
         open_background(background) as behind,
-        VideoFileSink(
+        _open_sink(
             Path(target),
             video.info,
-            codec=codec,
-            crf=crf,
-            encoder_preset=encoder_preset,
-            alpha=output == "alpha",
+            output,
             overwrite=overwrite,
+            encoding=Encoding(codec, crf, encoder_preset, shares.encode),
             copy_from=Path(source),
-            threads=shares.encode,
         ) as sink,
         Segmenter(
             preset, device=device, engine=engine, threads=threads, goal="throughput"
@@ -158,6 +162,8 @@ def process_images(
     device: str = "auto",
     engine: str = "auto",
     threads: int | None = None,
+    light_wrap: float = 0.0,
+    premultiplied: bool = False,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
@@ -173,6 +179,8 @@ def process_images(
         device: as in `process_video`.
         engine: as in `process_video`.
         threads: as in `process_video`.
+        light_wrap: as in `process_video`.
+        premultiplied: as in `process_video`.
         overwrite: replace pictures that exist.
         on_progress: called after every few pictures.
 
@@ -196,7 +204,8 @@ def process_images(
             preset, device=device, engine=engine, threads=threads, goal="throughput"
         ) as segmenter,
     ):
-        compositor = Compositor(behind, output, find_preset(preset).blend)
+        blend = replace(find_preset(preset).blend, light_wrap=light_wrap)
+        compositor = Compositor(behind, output, blend, premultiplied=premultiplied)
         try:
             for chunk in _chunks(pairs, BATCH):
                 with stopwatch("decode"):
@@ -277,7 +286,50 @@ def matte(
             raise problem
 
 
-def _kept(error: Exception, sink: VideoFileSink) -> Exception:
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a video is coded; None leaves the choice to the sink."""
+
+    codec: str | None
+    crf: int | None
+    preset: str | None
+    threads: int
+
+
+def _open_sink(
+    target: Path,
+    like: StreamInfo,
+    output: str,
+    *,
+    overwrite: bool,
+    encoding: Encoding,
+    copy_from: Path,
+) -> VideoFileSink | ImageSequenceSink:
+    """What the target's name asks for."""
+    if not is_sequence(target):
+        return VideoFileSink(
+            target,
+            like,
+            codec=encoding.codec,
+            crf=encoding.crf,
+            encoder_preset=encoding.preset,
+            alpha=output == "alpha",
+            overwrite=overwrite,
+            copy_from=copy_from,
+            threads=encoding.threads,
+        )
+    if any(value is not None for value in (encoding.codec, encoding.crf, encoding.preset)):
+        raise SettingsError(
+            "codec, crf and encoder preset do not apply to pictures",
+            subject=target,
+            hint="leave them out",
+        )
+    return ImageSequenceSink(
+        target, alpha=output == "alpha", grey=output == "mask", overwrite=overwrite
+    )
+
+
+def _kept(error: Exception, sink: VideoFileSink | ImageSequenceSink) -> Exception:
     """The error to raise where frames were written before it, naming the file they are in."""
     kept = f"{sink.frames} frames are kept in {sink.partial_path}"
     if isinstance(error, HumansegError):

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -18,7 +18,7 @@ import humanseg
 from humanseg.errors import HumansegError, InputError, SettingsError
 from humanseg_cli import draw
 from humanseg_cli.bench_stability import bench_stability
-from humanseg_cli.options import Debug, Device, Engine, Json, Threads
+from humanseg_cli.options import SPEED, Debug, Device, Json, Threads
 
 MEASURE = "What is measured"
 STABILITY = "Steadiness"
@@ -83,7 +83,10 @@ def bench(
         int, Option("--clips", metavar="N", min=1, help="To make.", rich_help_panel=STABILITY)
     ] = 12,
     device: Device = "auto",
-    engine: Engine = "auto",
+    engine: Annotated[
+        Literal["auto", "torch", "openvino", "all"],
+        Option("--engine", help="all compares engines.", rich_help_panel=SPEED),
+    ] = "auto",
     threads: Threads = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -92,6 +95,9 @@ def bench(
 
     [bold]humanseg bench --presets balanced --frames 3000[/bold]
     """
+    if engine == "all":
+        _compare_engines(_presets(presets), device, threads, as_json=as_json)
+        return
     if stability:
         bench_stability(
             data,
@@ -127,6 +133,36 @@ def bench(
         draw.print_json({"size": size, "frames": frames, "runs": measured, "medians": table})
     else:
         _draw(table)
+
+
+def _compare_engines(
+    presets: Sequence[str], device: str, threads: int | None, *, as_json: bool
+) -> None:
+    """Print what the networks alone take on every engine of this machine."""
+    from humanseg.engines.choose import candidates, choose_device
+    from humanseg.engines.self_test import Candidate, measure
+    from humanseg.settings import find_preset
+    from humanseg.threads import share
+
+    able = [*candidates("cpu")]
+    able += [Candidate(one.library, one.device, "f32") for one in able]
+    if choose_device(device) != "cpu":
+        able += candidates(choose_device(device))
+    found: dict[str, dict[str, float]] = {}
+    for preset in presets:
+        if not as_json:
+            _say(f"the networks of {preset}")
+        models, count = find_preset(preset).models, share(threads).infer
+        found[preset] = measure(able, models, threads=count, goal="throughput")
+    if as_json:
+        draw.print_json(found)
+        return
+    names = list(dict.fromkeys(name for times in found.values() for name in times))
+    rows = [
+        (name, *(f"{times[name]:.1f}" if name in times else "-" for times in found.values()))
+        for name in names
+    ]
+    draw.show(draw.table(("ms a picture", *found), rows))
 
 
 def summarise(runs: Sequence[Run], references: Mapping[str, Sequence[Run]]) -> Medians:

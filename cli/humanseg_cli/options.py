@@ -45,6 +45,27 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+LightWrap = Annotated[
+    float,
+    Option(
+        "--light-wrap",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Its light over the edges, 0 to 1.",
+        rich_help_panel=EFFECT,
+        show_default=False,
+    ),
+]
+Premultiplied = Annotated[
+    bool,
+    Option(
+        "--premultiplied",
+        metavar="",
+        help="With --output alpha.",
+        rich_help_panel=EFFECT,
+    ),
+]
 Preset = Annotated[
     Literal["fast", "balanced", "best"],
     Option("--preset", help="Which networks.", rich_help_panel=SPEED),

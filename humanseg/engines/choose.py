@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from humanseg.engines.self_test import Candidate, quickest
 from humanseg.errors import MissingExtraError, SettingsError
 from humanseg.protocols import Engine, Goal
 
@@ -27,7 +28,7 @@ def open_engine(
     threads: int = 2,
     goal: Goal = "latency",
 ) -> Engine:
-    """Open the engine asked for; "auto" takes a GPU if there is one, then OpenVINO, then torch.
+    """Open the engine asked for; "auto" takes a GPU if there is one, else the quickest.
 
     Args:
         models: names of weights.
@@ -43,23 +44,38 @@ def open_engine(
     """
     if engine not in ENGINES:
         raise SettingsError(f"there is no engine '{engine}'", hint=f"one of {', '.join(ENGINES)}")
-    device = choose_device(device)
-    if engine == "openvino" or (engine == "auto" and device == "cpu" and has_openvino()):
+    if engine == "openvino":
         if not has_openvino():
             raise MissingExtraError(
                 "OpenVINO is not installed", hint="pip install 'humanseg[openvino]'"
             )
-        if device != "cpu":
+        if device not in ("auto", "cpu"):
+            choose_device(device)
             raise SettingsError(
                 f"OpenVINO runs on the processor only, not on '{device}'",
                 hint="leave out --engine, or use --device cpu",
             )
-        from humanseg.engines.openvino_engine import OpenVinoEngine
+        return Candidate("openvino", "cpu").open(models, threads=threads, goal=goal)
+    chosen = choose_device(device)
+    if engine == "torch":
+        return Candidate("torch", chosen).open(models, threads=threads, goal=goal)
+    able = candidates(chosen)
+    return quickest(able, models, threads=threads, goal=goal).open(
+        models, threads=threads, goal=goal
+    )
 
-        return OpenVinoEngine(models, threads=threads, goal=goal)
-    from humanseg.engines.torch_engine import TorchEngine
 
-    return TorchEngine(models, device=device, threads=threads)
+def candidates(device: str) -> list[Candidate]:
+    """Engines that "auto" chooses from, the likeliest first.
+
+    Args:
+        device: "cpu", "cuda" or "mps"; a GPU is tried against nothing, since it also leaves the
+            processor to decoding and encoding.
+    """
+    if device != "cpu":
+        return [Candidate("torch", device)]
+    on_processor = [Candidate("torch", "cpu")]
+    return [Candidate("openvino", "cpu"), *on_processor] if has_openvino() else on_processor
 
 
 def may_have_gpu() -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from humanseg.engines import choose, openvino_engine
+from humanseg.engines import choose, openvino_engine, self_test
 from humanseg.engines.choose import choose_device, has_openvino, open_engine
 from humanseg.engines.openvino_engine import OpenVinoEngine
+from humanseg.engines.self_test import Candidate, quickest, time_engine
 from humanseg.engines.torch_engine import TorchEngine
 from humanseg.errors import MissingExtraError, SettingsError, WeightsError
 from humanseg.models import registry
@@ -213,3 +214,69 @@ def test_the_cuda_path_asks_for_half_precision():
 
     assert torch_engine._best_precision("cuda") == "f16"
     assert torch_engine._best_precision("mps") == "f32"
+
+
+BOTH = (Candidate("openvino", "cpu"), Candidate("torch", "cpu"))
+
+
+@pytest.mark.parametrize("winner", ["openvino cpu auto", "torch cpu auto"])
+def test_the_quickest_engine_is_tried_once_and_remembered(tmp_path, monkeypatch, winner):
+    tried = []
+
+    def measure(candidates, models, *, threads, goal):
+        tried.append((tuple(candidates), threads, goal))
+        return {"openvino cpu auto": 5.0, "torch cpu auto": 6.0, winner: 1.0}
+
+    monkeypatch.setattr(self_test, "measure", measure)
+    options = {"threads": 2, "goal": "throughput", "cache": tmp_path}
+    for _ in range(3):
+        chosen = quickest(BOTH, ("fast",), **options)
+        assert f"{chosen.library} {chosen.device} auto" == winner
+    assert tried == [(BOTH, 2, "throughput")]
+    quickest(BOTH, ("fast",), **{**options, "threads": 1})
+    assert len(tried) == 2
+
+
+def test_where_nothing_can_be_measured_the_likeliest_engine_is_taken_at_once(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(self_test, "measure", lambda *_, **__: calls.append(1) or {})
+    (tmp_path / "engines.json").write_text("damaged")
+    for _ in range(2):
+        assert quickest(BOTH, ("fast",), threads=1, goal="latency", cache=tmp_path) is BOTH[0]
+    assert calls == [1]
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert quickest(BOTH, ("fast",), threads=1, goal="latency", cache=blocked) is BOTH[0]
+    assert calls == [1]
+
+
+def test_a_self_test_in_a_process_of_its_own_tells_milliseconds():
+    found = self_test.measure([Candidate("torch", "cpu")], ["fast"], threads=1, goal="latency")
+    assert list(found) == ["torch cpu auto"]
+    assert 0 < found["torch cpu auto"] < 10_000
+    broken = [Candidate("torch", "nowhere")]
+    assert self_test.measure(broken, ["fast"], threads=1, goal="latency") == {}
+
+
+def test_an_engine_is_timed_by_its_quickest_pass():
+    class Uneven:
+        waits = iter([0.05, 0.05, 0.01, 0.05])
+
+        def infer(self, batch):
+            time.sleep(next(self.waits, 0.05))
+
+    assert 2.5 <= time_engine(Uneven(), seconds=0.1) < 10
+
+
+def test_on_cuda_each_size_of_batch_is_recorded_once(shared_weights):
+    with make("torch", shared_weights) as engine:
+        recorded = []
+
+        def record(serving, shape):
+            recorded.append(shape)
+            return lambda batch: np.full(batch.shape[:3], len(recorded), np.float32)
+
+        engine._device, engine._record = torch.device("cuda"), record
+        sizes = [len(engine.infer(np.zeros((n, 32, 32, 3), np.uint8))) for n in (1, 3, 4, 2, 3)]
+    assert sizes == [1, 3, 4, 2, 3]
+    assert recorded == [(1, 32, 32, 3), (4, 32, 32, 3), (2, 32, 32, 3)]

@@ -83,6 +83,8 @@ def test_defaults(job: Recorder) -> None:
     assert job.options == {
         "background": "blur",
         "output": "composite",
+        "light_wrap": 0.0,
+        "premultiplied": False,
         "preset": "balanced",
         "device": "auto",
         "engine": "auto",
@@ -99,11 +101,14 @@ def test_defaults(job: Recorder) -> None:
 def test_every_option_of_video_reaches_the_job(job: Recorder) -> None:
     options = "--output alpha --preset best --device cpu --engine torch --threads 3 --codec vp9"
     more = "--crf 31 --encoder-preset slow --overwrite --background green --no-gate --quiet"
-    result = _run("video", "in.mp4", "out.webm", *options.split(), *more.split())
+    edges = "--light-wrap 0.4 --premultiplied"
+    result = _run("video", "in.mp4", "out.webm", *f"{options} {more} {edges}".split())
     assert result.exit_code == 0, result.output
     assert job.options == {
         "background": "green",
         "output": "alpha",
+        "light_wrap": 0.4,
+        "premultiplied": True,
         "preset": "best",
         "device": "cpu",
         "engine": "torch",
@@ -125,6 +130,8 @@ def test_every_option_of_image_reaches_the_job(job: Recorder) -> None:
     assert job.options == {
         "background": "blur:0.2",
         "output": "mask",
+        "light_wrap": 0.0,
+        "premultiplied": False,
         "preset": "fast",
         "device": "cpu",
         "engine": "openvino",

@@ -86,6 +86,8 @@ LAYERS = [
         "sinks.camera_device",
     },
     {
+        "engines.torch_engine",
+        "engines.openvino_engine",
         "sinks.images",
         "sinks.virtual_camera",
         "overlays",
@@ -93,8 +95,7 @@ LAYERS = [
         "models.efficient_decoders",
     },
     {
-        "engines.torch_engine",
-        "engines.openvino_engine",
+        "engines.self_test",
         "sources.animated_images",
         "sources.video_file",
         "sources.reopened",
@@ -107,6 +108,7 @@ LAYERS = [
         "rest",
         "engines.choose",
         "backgrounds",
+        "sinks.image_sequence",
         "control",
         "sinks.copied_streams",
     },
