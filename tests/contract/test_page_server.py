@@ -474,6 +474,10 @@ def open_and_vanish(client: Client) -> socket.socket:
         f"Sec-WebSocket-Protocol: humanseg, token.{client.token}",
     ]
     raw.sendall("\r\n".join([*head, "", ""]).encode())
+    told = b""
+    while not told.endswith(b"\r\n\r\n"):  # no further: it does not read what follows
+        told += raw.recv(1)
+    assert told.startswith(b"HTTP/1.1 101")
     text = b'{"watch": true}'
     raw.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
     return raw

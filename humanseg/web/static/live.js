@@ -204,6 +204,8 @@ export class LivePage {
     showFigures(status);
     showWarnings(status.warnings);
     this.#nameDevices(status);
+    const seen = status.virtual_camera ? "This is what others see." : "Only you see this: there is no virtual camera.";
+    if (document.getElementById("seen-by").textContent !== seen) document.getElementById("seen-by").textContent = seen;
     const preset = document.getElementById("preset");
     if (status.preset === preset.value || (this.#busy.get(preset) ?? 0) < Date.now()) {
       this.#busy.delete(preset);
