@@ -406,3 +406,23 @@ def test_a_run_leaves_logs_curves_and_sheets(root, tmp_path, small_config):
     assert cv2.imread(str(tmp_path / "curves.png")) is not None
     [events] = (tmp_path / "tensorboard").iterdir()
     assert len(list(read_events(events))) == 1 + 2 * 4
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_checkpoint(tmp_path, small_config):
+    resource = pytest.importorskip("resource", reason="file sizes cannot be limited here")
+    from humanseg_training.learner import Learner
+    from humanseg_training.team import Team
+
+    checkpoint = Learner(small_config(), Team("cpu"), tmp_path).checkpoint(1, {})
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(checkpoint, path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(SinkError, match="the previous one is untouched"):
+            save_checkpoint(checkpoint, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["checkpoint.pt"]
