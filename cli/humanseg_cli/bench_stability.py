@@ -88,15 +88,21 @@ def _draw(scores: Sequence[Score]) -> None:
     groups: dict[tuple[str, str], list[Score]] = {}
     for each in scores:
         groups.setdefault((each.preset, each.treatment), []).append(each)
-    kinds = list(dict.fromkeys(each.kind for each in scores))
-    rows, errors = [], []
-    for names, group in groups.items():
-        rows.append((*names, *_cells(mean_figures([each.figures for each in group]))))
-        of_kind = [[each.figures for each in group if each.kind == kind] for kind in kinds]
-        errors.append((*names, *(f"{mean_figures(each).temporal_error:.2f}" for each in of_kind)))
+    rows = [
+        (*names, *_cells(mean_figures([each.figures for each in group])))
+        for names, group in groups.items()
+    ]
     titles = ("preset", "masks", "Dice", "boundary F", "fast F", "dt", "networks")
     draw.show(draw.table(titles, rows, left=2))
-    draw.show(draw.table(("dt of", "masks", *kinds), errors, left=2))
+    treatments = list(dict.fromkeys(each.treatment for each in scores))
+    errors = []
+    for preset, kind in dict.fromkeys((each.preset, each.kind) for each in scores):
+        means = [
+            mean_figures([each.figures for each in groups[preset, name] if each.kind == kind])
+            for name in treatments
+        ]
+        errors.append((preset, kind, *(f"{mean.temporal_error:.2f}" for mean in means)))
+    draw.show(draw.table(("preset", "dt of", *treatments), errors, left=2))
     print(LEGEND)
 
 
