@@ -154,10 +154,11 @@ def _differentiable_mean(number: Tensor) -> Tensor:
 def _share_statistics(module: nn.Module) -> None:
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            shared = SharedBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum).to(
-                child.weight.device
-            )
-            shared.load_state_dict(child.state_dict())
+            shared = SharedBatchNorm(child.num_features, eps=child.eps, momentum=child.momentum)
+            # The very parameters, not copies: the optimiser holds them already.
+            shared.weight, shared.bias = child.weight, child.bias
+            for key, value in child.named_buffers():
+                setattr(shared, key, value)
             shared.train(child.training)
             setattr(module, name, shared)
         else:
