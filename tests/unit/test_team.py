@@ -16,9 +16,10 @@ pytest.importorskip("albumentations", reason="the extra 'training' is not instal
 from humanseg.errors import SettingsError  # noqa: E402
 from humanseg_training.team import SharedBatchNorm, Team  # noqa: E402
 
-TOLERANCE = 2e-4
-"""Largest difference of a weight, after the steps of this test in float32: sums are taken in
-another order, and Adam divides small gradients by small numbers."""
+TOLERANCE = 2e-3
+"""Largest difference of a number in the network after ten steps in float32: the peak learning rate,
+which is one step of Adam. Sums are taken in another order, and Adam divides the smallest gradients
+by themselves, so a few weights may go one step the other way."""
 
 CONFIG = """
 name = "tiny"
@@ -119,6 +120,8 @@ def test_two_processes_give_what_one_gives_and_a_killed_run_goes_on(config, root
     shared = read(root / "pair")
     assert shared["step"] == whole["step"]
     assert 0 < largest_difference(whole["network"], shared["network"]) < TOLERANCE
+    kept = [run["optimizer"]["state"].keys() for run in (whole, shared)]
+    assert kept[0] == kept[1]
     logs = [(root / name / "log.jsonl").read_text().splitlines() for name in ("alone", "pair")]
     first, second = (json.loads(lines[-1]) for lines in logs)
     assert second["loss"] == pytest.approx(first["loss"], abs=TOLERANCE)
