@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from humanseg.guided_filter import guided_upsample
+from humanseg.guided_filter import guided_upsample, guided_upsample_colour
 from humanseg.metrics import boundary_f, dice
-from humanseg.pixels import box_mean, resize
+from humanseg.pixels import resize
 from humanseg.refine import RefineOptions, remove_specks, shape_alpha
 from humanseg.segmenter import Segmenter
 from humanseg.sources.video_file import VideoFileSource
@@ -24,6 +24,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 SIZE = (360, 640)
 OPTIONS = RefineOptions()
 BAND = (0.02, 0.98)
+GREY_EPSILON = 1e-3
 
 
 def bilinear(mask, image):
@@ -32,24 +33,12 @@ def bilinear(mask, image):
 
 def guided_grey(mask, image):
     guide = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) * np.float32(1 / 255)
-    return guided_upsample(mask, guide, radius=OPTIONS.radius, epsilon=OPTIONS.epsilon)
+    return guided_upsample(mask, guide, radius=OPTIONS.radius, epsilon=GREY_EPSILON)
 
 
 def guided_colour(mask, image):
-    """The guided filter with a 3 x 3 covariance of colours in each window (He et al., 2010)."""
-    radius, height, width = OPTIONS.radius, *mask.shape
-    small = resize(image, height, width) * np.float32(1 / 255)
-    mean, mean_mask = box_mean(small, radius), box_mean(mask, radius)
-    across = box_mean(small * mask[..., None], radius) - mean * mean_mask[..., None]
-    pairs = small[..., :, None] * small[..., None, :]
-    squares = box_mean(pairs.reshape(height, width, 9), radius).reshape(height, width, 3, 3)
-    covariance = squares - mean[..., :, None] * mean[..., None, :]
-    covariance += OPTIONS.epsilon * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(covariance, across[..., None])[..., 0].astype(np.float32)
-    offset = mean_mask - (slope * mean).sum(axis=2)
-    slope, offset = box_mean(slope, radius), box_mean(offset, radius)
-    large = (resize(slope, *SIZE) * (image * np.float32(1 / 255))).sum(axis=2)
-    return np.clip(large + resize(offset, *SIZE), 0, 1)
+    guide = [plane * np.float32(1 / 255) for plane in cv2.split(image)]
+    return guided_upsample_colour(mask, guide, radius=OPTIONS.radius, epsilon=OPTIONS.epsilon)
 
 
 def joint_bilateral(mask, image):

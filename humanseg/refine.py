@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.guided_filter import guided_upsample
+from humanseg.guided_filter import guided_upsample_colour
 from humanseg.media.color import luma_span
-from humanseg.media.planar import PlanarFrame, halvings_until
-from humanseg.pixels import luma, resize
+from humanseg.media.planar import PlanarFrame, Planes, halvings_until
+from humanseg.pixels import resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from humanseg.frames import Alpha, Frame, Image, Mask
+
+    Guide = list[NDArray[np.float32]]
+    """Three (H, W) float32 planes of colour, 0..1, which edges follow."""
 
 HAZE = 0.1
 """Probability above which neighbouring pixels count as connected."""
@@ -36,7 +39,7 @@ class RefineOptions:
         guide_pixels: the filter runs at the largest half, quarter ... of the frame that has at most
             this many pixels; the rest of the way is bilinear.
         radius: of the guided filter, in pixels of the mask.
-        epsilon: of the guided filter, in squared luma.
+        epsilon: of the guided filter, in squared colour.
         low: probability that becomes alpha 0.
         high: probability that becomes alpha 1.
     """
@@ -46,7 +49,7 @@ class RefineOptions:
     smallest_person: float = 0.001
     guide_pixels: int = 640 * 400
     radius: int = 2
-    epsilon: float = 1e-3
+    epsilon: float = 3e-4
     low: float = 0.2
     high: float = 0.8
 
@@ -83,30 +86,44 @@ class Refiner:
         """
         if not isinstance(frame, PlanarFrame):
             return self.refine(frame.pixels, mask)
-        planes = frame.planes
-        halvings = halvings_until(planes.height, planes.width, self._options.guide_pixels)
-        plane = planes.level(halvings)[0] if halvings else planes.y
-        black, white = luma_span(planes.coding)
-        guide = np.subtract(plane, black, dtype=np.float32)
-        guide *= np.float32(1 / (white - black))
-        return resize(self._follow(mask, guide), *guide.shape)
+        guide = _planar_guide(frame.planes, self._options.guide_pixels)
+        return resize(self._follow(mask, guide), *guide[0].shape)
 
-    def _follow(self, mask: Mask, guide: NDArray[np.float32]) -> Alpha:
+    def _follow(self, mask: Mask, guide: Guide) -> Alpha:
         """The alpha at the guide's size; at the mask's where the guide is smaller."""
         options = self._options
         mask = remove_specks(mask, options.smallest_part, options.smallest_person)
         mask = soft_erode(mask, options.erosion)
-        if guide.shape[0] >= mask.shape[0] and guide.shape[1] >= mask.shape[1]:
-            mask = guided_upsample(mask, guide, radius=options.radius, epsilon=options.epsilon)
+        height, width = guide[0].shape
+        if height >= mask.shape[0] and width >= mask.shape[1]:
+            mask = guided_upsample_colour(
+                mask, guide, radius=options.radius, epsilon=options.epsilon
+            )
         return shape_alpha(mask, options.low, options.high)
 
 
-def _guide(pixels: Image, most_pixels: int) -> NDArray[np.float32]:
-    """Luma 0..1 of a picture, halved until it has at most so many pixels."""
+def _guide(pixels: Image, most_pixels: int) -> Guide:
+    """Blue, green and red 0..1 of a picture, halved until it has at most so many pixels."""
     height, width = pixels.shape[:2]
     for _ in range(halvings_until(height, width, most_pixels)):
         height, width = (height + 1) // 2, (width + 1) // 2
-    return luma(resize(pixels, height, width))
+    return [
+        np.multiply(plane, np.float32(1 / 255), dtype=np.float32)
+        for plane in cv2.split(resize(pixels, height, width))
+    ]
+
+
+def _planar_guide(planes: Planes, most_pixels: int) -> Guide:
+    """Y, Cb and Cr of a picture, halved until it has at most so many pixels; 0..1."""
+    halvings = halvings_until(planes.height, planes.width, most_pixels)
+    if halvings:
+        level = planes.level(halvings)
+    else:
+        size = (planes.height, planes.width)
+        level = (planes.y, resize(planes.u, *size), resize(planes.v, *size))
+    black, white = luma_span(planes.coding)
+    scale = np.float32(1 / (white - black))
+    return [np.multiply(plane, scale, dtype=np.float32) for plane in level]
 
 
 def soft_erode(mask: Mask, amount: float) -> Mask:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humanseg.guided_filter import guided_upsample
+from humanseg.guided_filter import guided_upsample, guided_upsample_colour
+from humanseg.pixels import resize
 
 RANDOM = np.random.default_rng(0)
 
@@ -42,4 +43,31 @@ def test_a_smaller_guide_is_refused():
     with pytest.raises(ValueError, match="smaller"):
         guided_upsample(
             np.zeros((9, 9), np.float32), np.zeros((8, 20), np.float32), radius=1, epsilon=1
+        )
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_a_constant_stays_whatever_the_colours(value):
+    guide = [RANDOM.random((61, 83), np.float32) for _ in range(3)]
+    found = guided_upsample_colour(
+        np.full((20, 28), value, np.float32), guide, radius=2, epsilon=1e-3
+    )
+    np.testing.assert_allclose(found, value, atol=1e-4)
+
+
+def test_edges_between_colours_of_equal_luma_are_followed():
+    red = np.zeros((96, 128), np.float32)
+    red[:, 70:] = 0.5
+    green, blue = 0.5 - red, np.zeros_like(red)
+    mask = resize((np.arange(128) >= 66).astype(np.float32)[None].repeat(96, axis=0), 24, 32)
+    found = guided_upsample_colour(mask, [blue, green, red], radius=2, epsilon=3e-4)
+    plain = guided_upsample(mask, (red + green) / 2, radius=2, epsilon=3e-4)
+    true = np.arange(128) >= 70
+    assert np.abs(found[48] - true).mean() < 0.7 * np.abs(plain[48] - true).mean()
+
+
+def test_a_coloured_guide_smaller_than_the_mask_is_refused():
+    with pytest.raises(ValueError, match="smaller than the mask"):
+        guided_upsample_colour(
+            np.zeros((9, 9), np.float32), 3 * [np.zeros((9, 8), np.float32)], radius=1, epsilon=1e-3
         )
