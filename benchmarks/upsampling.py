@@ -37,7 +37,7 @@ def guided_grey(mask, image):
 
 
 def guided_colour(mask, image):
-    guide = [plane * np.float32(1 / 255) for plane in cv2.split(image)]
+    guide = cv2.split(image)
     return guided_upsample_colour(mask, guide, radius=OPTIONS.radius, epsilon=OPTIONS.epsilon)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from humanseg.pixels import box_mean, resize
+from humanseg.pixels import box_mean, grow, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,16 +75,25 @@ def guided_coefficients(
     return box_mean(slope, radius), box_mean(offset, radius)
 
 
+SURE = 0.02
+"""Probability from which on, and share below 1 up to which, the filter works."""
+
+_ROW = 1024
+"""Pixels in a row of those that are sampled; OpenCV's rows hold less than 32,768."""
+
+
 def guided_upsample_colour(
-    mask: Mask, guide: Sequence[NDArray[np.float32]], *, radius: int, epsilon: float
+    mask: Mask, guide: Sequence[NDArray[np.uint8]], *, radius: int, epsilon: float
 ) -> Alpha:
     """Enlarge a mask so that its edges follow those between colours, also of equal luma.
 
+    Only the unsure band and its surroundings are worked on; the rest is enlarged as it is.
+
     Args:
         mask: (h, w) float32, 0..1.
-        guide: three (H, W) float32, colours 0..1 in any linear mixture, such as Y, Cb, Cr.
+        guide: three (H, W) uint8, in any linear mixture of colours, such as Y, Cb, Cr.
         radius: of the window, in pixels of the mask.
-        epsilon: contrast below which the guide is ignored, in squared colour.
+        epsilon: contrast below which the guide is ignored, in squared colour of 0..1.
 
     Returns:
         (H, W) float32, 0..1, a new array.
@@ -96,12 +106,66 @@ def guided_upsample_colour(
     height, width = guide[0].shape
     if height < mask.shape[0] or width < mask.shape[1]:
         raise ValueError(f"a guide of {guide[0].shape} is smaller than the mask of {mask.shape}")
-    small = [resize(plane, *mask.shape) for plane in guide]
-    *slopes, offset = _colour_coefficients(mask, small, radius, epsilon)
-    alpha = resize(offset, height, width)
-    for slope, plane in zip(slopes, guide, strict=True):
-        alpha += np.multiply(resize(slope, height, width), plane)
-    return np.clip(alpha, 0, 1, out=alpha)
+    unsure = ((mask > SURE) & (mask < 1 - SURE)).view(np.uint8)
+    band = grow(unsure, 1)
+    alpha: Alpha = np.array(resize(mask, height, width))
+    found = cv2.findNonZero(_nearest(band, height, width))
+    if found is None:
+        return alpha
+    columns, rows = found.reshape(-1, 2).T.astype(np.float32)
+    scale = np.float32(1 / 255)
+    # Coefficients of a pixel depend on windows of windows around it.
+    part = _bounds(band, 2 * radius)
+    small = [resize(plane, *mask.shape)[part] * scale for plane in guide]
+    coefficients = _colour_coefficients(mask[part], small, radius, epsilon)
+    down = _scaled(rows, mask.shape[0] / height, part[0].start)
+    across = _scaled(columns, mask.shape[1] / width, part[1].start)
+    layers = _sampled(coefficients, down, across)
+    places = rows.astype(np.intp) * width + columns.astype(np.intp)
+    filtered = layers[3]
+    for slope, plane in zip(layers[:3], guide, strict=True):
+        slope *= np.ascontiguousarray(plane).reshape(-1).take(places)
+        slope *= scale
+        filtered += slope
+    alpha.reshape(-1)[places] = np.clip(filtered, 0, 1, out=filtered)
+    return alpha
+
+
+def _nearest(band: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    large = cv2.resize(band, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(large, np.uint8)
+
+
+def _scaled(places: NDArray[np.float32], scale: float, origin: int) -> NDArray[np.float32]:
+    """Places along one side of a picture, as places in a part of a smaller one."""
+    scaled = places * np.float32(scale)
+    scaled += np.float32(scale / 2 - 0.5 - origin)
+    return scaled
+
+
+def _bounds(band: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:
+    """Rows and columns that hold everything but zeros, and a margin."""
+    left, top, width, height = cv2.boundingRect(band)
+    return (
+        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, left - margin), left + width + margin),
+    )
+
+
+def _sampled(
+    layers: Sequence[NDArray[np.float32]],
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(layers, n): layers (h, w), bilinear, at n places in them."""
+    count = len(rows)
+    places = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
+    places[0, :count], places[1, :count] = columns, rows
+    across, down = places.reshape(2, -1, _ROW)
+    found = cv2.remap(
+        cv2.merge(list(layers)), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.ascontiguousarray(found.reshape(-1, len(layers))[:count].T, np.float32)
 
 
 def _colour_coefficients(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ import cv2
 import numpy as np
 
 from humanseg.guided_filter import guided_upsample_colour
-from humanseg.media.color import luma_span
 from humanseg.media.planar import PlanarFrame, Planes, halvings_until
 from humanseg.pixels import resize
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from humanseg.frames import Alpha, Frame, Image, Mask
 
-    Guide = list[NDArray[np.float32]]
-    """Three (H, W) float32 planes of colour, 0..1, which edges follow."""
+    Guide = Sequence[NDArray[np.uint8]]
+    """Three (H, W) uint8 planes of colour, which edges follow."""
 
 HAZE = 0.1
 """Probability above which neighbouring pixels count as connected."""
@@ -103,27 +103,20 @@ class Refiner:
 
 
 def _guide(pixels: Image, most_pixels: int) -> Guide:
-    """Blue, green and red 0..1 of a picture, halved until it has at most so many pixels."""
+    """Blue, green and red of a picture, halved until it has at most so many pixels."""
     height, width = pixels.shape[:2]
     for _ in range(halvings_until(height, width, most_pixels)):
         height, width = (height + 1) // 2, (width + 1) // 2
-    return [
-        np.multiply(plane, np.float32(1 / 255), dtype=np.float32)
-        for plane in cv2.split(resize(pixels, height, width))
-    ]
+    return [np.asarray(plane, np.uint8) for plane in cv2.split(resize(pixels, height, width))]
 
 
 def _planar_guide(planes: Planes, most_pixels: int) -> Guide:
-    """Y, Cb and Cr of a picture, halved until it has at most so many pixels; 0..1."""
+    """Y, Cb and Cr of a picture, halved until it has at most so many pixels."""
     halvings = halvings_until(planes.height, planes.width, most_pixels)
     if halvings:
-        level = planes.level(halvings)
-    else:
-        size = (planes.height, planes.width)
-        level = (planes.y, resize(planes.u, *size), resize(planes.v, *size))
-    black, white = luma_span(planes.coding)
-    scale = np.float32(1 / (white - black))
-    return [np.multiply(plane, scale, dtype=np.float32) for plane in level]
+        return planes.level(halvings)
+    size = (planes.height, planes.width)
+    return [planes.y, resize(planes.u, *size), resize(planes.v, *size)]
 
 
 def soft_erode(mask: Mask, amount: float) -> Mask:

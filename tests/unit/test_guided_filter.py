@@ -48,7 +48,7 @@ def test_a_smaller_guide_is_refused():
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
 def test_a_constant_stays_whatever_the_colours(value):
-    guide = [RANDOM.random((61, 83), np.float32) for _ in range(3)]
+    guide = [RANDOM.integers(0, 255, (61, 83), np.uint8) for _ in range(3)]
     found = guided_upsample_colour(
         np.full((20, 28), value, np.float32), guide, radius=2, epsilon=1e-3
     )
@@ -56,12 +56,12 @@ def test_a_constant_stays_whatever_the_colours(value):
 
 
 def test_edges_between_colours_of_equal_luma_are_followed():
-    red = np.zeros((96, 128), np.float32)
-    red[:, 70:] = 0.5
-    green, blue = 0.5 - red, np.zeros_like(red)
+    red = np.zeros((96, 128), np.uint8)
+    red[:, 70:] = 128
+    green, blue = 128 - red, np.zeros_like(red)
     mask = resize((np.arange(128) >= 66).astype(np.float32)[None].repeat(96, axis=0), 24, 32)
     found = guided_upsample_colour(mask, [blue, green, red], radius=2, epsilon=3e-4)
-    plain = guided_upsample(mask, (red + green) / 2, radius=2, epsilon=3e-4)
+    plain = guided_upsample(mask, (red + green) / np.float32(255), radius=2, epsilon=3e-4)
     true = np.arange(128) >= 70
     assert np.abs(found[48] - true).mean() < 0.7 * np.abs(plain[48] - true).mean()
 
@@ -69,5 +69,28 @@ def test_edges_between_colours_of_equal_luma_are_followed():
 def test_a_coloured_guide_smaller_than_the_mask_is_refused():
     with pytest.raises(ValueError, match="smaller than the mask"):
         guided_upsample_colour(
-            np.zeros((9, 9), np.float32), 3 * [np.zeros((9, 8), np.float32)], radius=1, epsilon=1e-3
+            np.zeros((9, 9), np.float32), 3 * [np.zeros((9, 8), np.uint8)], radius=1, epsilon=1e-3
         )
+
+
+def test_what_is_sure_is_not_worked_on():
+    mask = np.zeros((24, 32), np.float32)
+    mask[:, 16:] = 1
+    mask[:, 15] = 0.5
+    guide = [RANDOM.integers(0, 255, (96, 128), np.uint8) for _ in range(3)]
+    found = guided_upsample_colour(mask, guide, radius=2, epsilon=1e-3)
+    plain = resize(mask, 96, 128)
+    np.testing.assert_array_equal(found[:, :50], plain[:, :50])
+    np.testing.assert_array_equal(found[:, 74:], plain[:, 74:])
+    assert np.abs(found[:, 56:68] - plain[:, 56:68]).max() > 0.1
+
+
+def test_a_part_of_the_picture_is_filtered_as_the_whole_is():
+    mask = np.zeros((40, 60), np.float32)
+    mask[15:22, 20:31] = RANDOM.random((7, 11), np.float32)
+    guide = [RANDOM.integers(0, 255, (120, 180), np.uint8) for _ in range(3)]
+    part = guided_upsample_colour(mask, guide, radius=2, epsilon=1e-3)
+    # A little doubt far away makes the filter look at everything.
+    mask[0, 0] = mask[-1, -1] = 0.03
+    whole = guided_upsample_colour(mask, guide, radius=2, epsilon=1e-3)
+    np.testing.assert_allclose(part[30:80, 40:110], whole[30:80, 40:110], atol=1e-4)
