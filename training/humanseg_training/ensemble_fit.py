@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,7 @@ from humanseg.errors import TrainingDataError
 from humanseg.models import registry
 from humanseg.sizes import input_size
 from humanseg_training.config import DataSet
-from humanseg_training.data import is_held_out, list_pairs, read_pair
+from humanseg_training.data import Pair, is_held_out, list_pairs, read_pair
 from humanseg_training.losses import segmentation_loss
 
 STEPS = 200
@@ -46,34 +48,59 @@ def fit_ensemble(
         WeightsError: weights are missing or damaged.
     """
     networks = [registry.load(name, folder) for name in names]
-    logits, masks, weights = [], [], []
-    for item in data:
-        for pair in list_pairs(root, item):
-            if not is_held_out(pair.image, holdout):
-                continue
-            image, mask = read_pair(pair)
-            size = input_size(*mask.shape)
-            logits.append(_all_logits(networks, cv2.resize(image, size[::-1], interpolation=3)))
-            masks.append(_plane(mask, size))
-            weights.append(torch.full_like(masks[-1], item.weight * item.share))
-    if not logits:
+    groups = [
+        group for item in data for group in _groups(networks, list_pairs(root, item), item, holdout)
+    ]
+    if not groups:
         raise TrainingDataError("holds no pictures that were kept out of training", subject=root)
+    pictures = sum(len(group.masks) for group in groups)
     mixing = torch.zeros(len(networks), requires_grad=True)
     optimizer = torch.optim.Adam([mixing], lr=LEARNING_RATE)
     for _ in range(STEPS):
-        shares = torch.softmax(mixing, 0).view(-1, 1, 1, 1)
-        loss = torch.stack(
-            [
-                weight.mean()
-                * segmentation_loss((shares * planes).sum(0, keepdim=True), mask, weight)["total"]
-                for planes, mask, weight in zip(logits, masks, weights, strict=True)
-            ]
-        ).mean()
+        shares = torch.softmax(mixing, 0).view(-1, 1, 1, 1, 1)
+        loss = torch.stack([group.loss(shares) for group in groups]).sum() / pictures
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     fitted = torch.softmax(mixing.detach(), 0)
     return {name: round(float(share), 4) for name, share in zip(names, fitted, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Pictures of one set and one size, which are scored together.
+
+    Attributes:
+        logits: (members, N, 1, h, w).
+        masks: (N, 1, h, w), 0..1.
+        weight: of each picture.
+    """
+
+    logits: Tensor
+    masks: Tensor
+    weight: float
+
+    def loss(self, shares: Tensor) -> Tensor:
+        """Sum of the pictures' weighted losses."""
+        mixed = (shares * self.logits).sum(0)
+        losses = segmentation_loss(mixed, self.masks, torch.ones_like(self.masks))
+        return losses["total"] * self.weight * len(self.masks)
+
+
+def _groups(
+    networks: Sequence[torch.nn.Module], pairs: Sequence[Pair], item: DataSet, holdout: int
+) -> Iterator[_Group]:
+    """The held-out pictures of a set, those of one size together."""
+    by_size: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for pair in pairs:
+        if is_held_out(pair.image, holdout):
+            image, mask = read_pair(pair)
+            size = input_size(*mask.shape)
+            small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+            by_size[size].append((_all_logits(networks, small), _plane(mask, size)))
+    for found in by_size.values():
+        logits = torch.stack([planes for planes, _ in found], dim=1)
+        yield _Group(logits, torch.cat([mask for _, mask in found]), item.weight * item.share)
 
 
 @torch.no_grad()
