@@ -14,7 +14,7 @@ from humanseg.models import registry
 from humanseg.settings import PRESETS
 
 ROOT = Path(__file__).parent.parent.parent
-LARGEST_WEIGHTS = 30_000_000
+LARGEST_WEIGHTS = 40_000_000
 
 
 @pytest.fixture(scope="module")
