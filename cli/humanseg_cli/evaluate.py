@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from humanseg.errors import SettingsError
 from humanseg_cli import draw
-from humanseg_cli.options import Debug, Json
+from humanseg_cli.options import PICTURES, Debug, Flip, Images, Json, Names, PictureData
 from humanseg_cli.weights import named_weights
 
 if TYPE_CHECKING:
     from humanseg_training.evaluate import PictureScore, Scores
     from humanseg_training.predict import Predict
 
-PICTURES = "Pictures"
-
 
 def evaluate(
-    names: Annotated[
-        list[str],
-        Argument(
-            metavar="NAMES...",
-            help="Weights (several: an ensemble) or a preset.",
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        Path,
-        Option(
-            "--data",
-            metavar="FOLDER",
-            help="Where --images and --masks are.",
-            rich_help_panel=PICTURES,
-            show_default=False,
-        ),
-    ],
-    images: Annotated[
-        str, Option("--images", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
-    ] = "images",
+    names: Names,
+    data: PictureData,
+    images: Images = "images",
     masks: Annotated[
         str, Option("--masks", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
     ] = "masks",
@@ -54,15 +33,7 @@ def evaluate(
             rich_help_panel=PICTURES,
         ),
     ] = 0,
-    flip: Annotated[
-        bool,
-        Option(
-            "--flip",
-            metavar="",
-            help="Average with the mirror image.",
-            rich_help_panel=PICTURES,
-        ),
-    ] = False,
+    flip: Flip = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -5,22 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Option
 
 from humanseg_cli import draw
-from humanseg_cli.options import WRITING, Debug, Json, Quiet
+from humanseg_cli.options import WRITING, Debug, Json, Names, Quiet
 from humanseg_cli.weights import members_of
 
 
 def export(
-    names: Annotated[
-        list[str],
-        Argument(
-            metavar="NAMES...",
-            help="Weights (several: an ensemble) or a preset.",
-            show_default=False,
-        ),
-    ],
+    names: Names,
     to: Annotated[
         Literal["onnx", "torchscript", "openvino"],
         Option(

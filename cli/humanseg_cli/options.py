@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 from humanseg.errors import SettingsError
 
 EFFECT = "Effect"
 SPEED = "Quality and speed"
 WRITING = "Writing"
+PICTURES = "Pictures"
 SHOWN = "What is shown"
 
 DEFAULT_BACKGROUND = "blur"
@@ -100,6 +102,36 @@ NoGate = Annotated[
 ]
 Overwrite = Annotated[
     bool, Option("--overwrite", metavar="", help="Replace OUT.", rich_help_panel=WRITING)
+]
+Names = Annotated[
+    list[str],
+    Argument(
+        metavar="NAMES...",
+        help="Weights (several: an ensemble) or a preset.",
+        show_default=False,
+    ),
+]
+PictureData = Annotated[
+    Path,
+    Option(
+        "--data",
+        metavar="FOLDER",
+        help="Where --images and --masks are.",
+        rich_help_panel=PICTURES,
+        show_default=False,
+    ),
+]
+Images = Annotated[
+    str, Option("--images", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
+]
+Flip = Annotated[
+    bool,
+    Option(
+        "--flip",
+        metavar="",
+        help="Average with the mirror image.",
+        rich_help_panel=PICTURES,
+    ),
 ]
 Quiet = Annotated[bool, Option("--quiet", metavar="", help="Only errors.", rich_help_panel=SHOWN)]
 Json = Annotated[

@@ -5,22 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from humanseg_cli import draw
-from humanseg_cli.evaluate import PICTURES, make_predictor
-from humanseg_cli.options import WRITING, Debug, Json, Quiet
+from humanseg_cli.evaluate import make_predictor
+from humanseg_cli.options import PICTURES, WRITING, Debug, Flip, Json, Names, Quiet
 
 
 def relabel(
-    names: Annotated[
-        list[str],
-        Argument(
-            metavar="NAMES...",
-            help="Weights (several: an ensemble) or a preset.",
-            show_default=False,
-        ),
-    ],
+    names: Names,
     images: Annotated[
         Path,
         Option(
@@ -41,15 +34,7 @@ def relabel(
             show_default=False,
         ),
     ],
-    flip: Annotated[
-        bool,
-        Option(
-            "--flip",
-            metavar="",
-            help="Average with the mirror image.",
-            rich_help_panel=PICTURES,
-        ),
-    ] = False,
+    flip: Flip = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,

@@ -5,35 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
 from humanseg_cli import draw
-from humanseg_cli.evaluate import PICTURES, make_predictor
-from humanseg_cli.options import Debug, Json, Quiet
+from humanseg_cli.evaluate import make_predictor
+from humanseg_cli.options import PICTURES, Debug, Images, Json, Names, PictureData, Quiet
 from humanseg_cli.weights import members_of
 
 PAGE = "The page"
 
 
 def report(
-    names: Annotated[
-        list[str],
-        Argument(
-            metavar="NAMES...",
-            help="Weights (several: an ensemble) or a preset.",
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        Path,
-        Option(
-            "--data",
-            metavar="FOLDER",
-            help="Where --images and --masks are.",
-            rich_help_panel=PICTURES,
-            show_default=False,
-        ),
-    ],
+    names: Names,
+    data: PictureData,
     out: Annotated[
         Path,
         Option(
@@ -44,9 +28,7 @@ def report(
             show_default=False,
         ),
     ],
-    images: Annotated[
-        str, Option("--images", metavar="NAME", help="Folder below.", rich_help_panel=PICTURES)
-    ] = "images",
+    images: Images = "images",
     masks: Annotated[
         str,
         Option(
