@@ -74,14 +74,14 @@ class BenchCamera(Closing):
 
 def measure(preset, path, seconds, *, in_memory, max_cpu=None):
     """Run a session and give its figures after the warm-up."""
-    from humanseg.control import Controls
-    from humanseg.dressing import Dresser
-    from humanseg.effort import Effort
-    from humanseg.live import STAGES, LiveSession
-    from humanseg.live_masks import MaskMaker
-    from humanseg.live_outputs import Outputs
-    from humanseg.live_setup import open_live_segmenter
-    from humanseg.live_status import percentile
+    from humanseg.control.controls import Controls
+    from humanseg.live.effort import Effort
+    from humanseg.live.masks import MaskMaker
+    from humanseg.live.outputs import Outputs
+    from humanseg.live.session import STAGES, LiveSession
+    from humanseg.live.setup import open_live_segmenter
+    from humanseg.live.status import percentile
+    from humanseg.look.dressing import Dresser
     from humanseg.sinks.virtual_camera import VirtualCameraSink
     from humanseg.sources.reopened import Reopened
     from humanseg.stopwatch import Stopwatch

@@ -12,7 +12,7 @@ import numpy as np
 from humanseg.closing import Closing
 from humanseg.errors import PartialError, SourceError
 from humanseg.frames import Frame
-from humanseg.looks import DEFAULT_STRENGTH, blur_strength, check_number, parse_color
+from humanseg.look.looks import DEFAULT_STRENGTH, blur_strength, check_number, parse_color
 from humanseg.pixels import gaussian_mean, grow, interleave, resize
 from humanseg.protocols import Background
 from humanseg.sources.animated_images import (

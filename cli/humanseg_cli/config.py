@@ -13,7 +13,7 @@ from humanseg_cli.options import SHOWN, WRITING, Debug, Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from humanseg.config_file import Setting
+    from humanseg.config.file import Setting
 
 
 def config(
@@ -49,11 +49,11 @@ def config(
     show tells every setting and where it comes from; init explains them all.
     """
     if action == "init":
-        from humanseg.config_writing import write_template
+        from humanseg.config.writing import write_template
 
         _tell_path(write_template(file, overwrite=overwrite), as_json=as_json)
         return
-    from humanseg.config_file import default_path, explain, read_config
+    from humanseg.config.file import default_path, explain, read_config
 
     path = file or default_path()
     if action == "path":
@@ -85,13 +85,13 @@ def _tell_path(path: Path, *, as_json: bool) -> None:
 
 
 def _written(settings: Mapping[str, Setting]) -> dict[str, object]:
-    from humanseg.config_file import as_written
+    from humanseg.config.file import as_written
 
     return {key: as_written(key, setting.value) for key, setting in settings.items()}
 
 
 def _draw(path: Path, settings: Mapping[str, Setting], profiles: list[str]) -> None:
-    from humanseg.toml_lines import to_toml
+    from humanseg.config.toml_lines import to_toml
 
     rows = [
         (key, "" if value is None else to_toml(value), _source(settings[key].origin, path))

@@ -52,8 +52,8 @@ def ctl(
 
     [bold]humanseg ctl status --json[/bold]
     """
-    from humanseg.commands import describe_commands, from_folder
-    from humanseg.control_socket import send
+    from humanseg.control.commands import describe_commands, from_folder
+    from humanseg.control.server import send
     from humanseg.errors import SettingsError
 
     if not words:

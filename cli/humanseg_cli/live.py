@@ -85,8 +85,8 @@ def live(
     }
     # Before the slow imports: a signal that comes meanwhile must not end the process.
     with LiveSignals() as signals:
-        from humanseg.config_file import resolve
-        from humanseg.live_setup import open_session
+        from humanseg.config.file import resolve
+        from humanseg.live.setup import open_session
 
         page = page_sink() if ui else None
         with (

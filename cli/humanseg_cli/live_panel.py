@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-    from humanseg.live_status import LiveStatus
+    from humanseg.live.status import LiveStatus
 
 PANEL_SECONDS = 0.5
 JSON_SECONDS = 1.0

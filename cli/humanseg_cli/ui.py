@@ -16,7 +16,7 @@ from humanseg_cli.live_signals import LiveSignals
 from humanseg_cli.options import SHOWN, Debug
 
 if TYPE_CHECKING:
-    from humanseg.control import Controls
+    from humanseg.control.controls import Controls
     from humanseg.sinks.watched import WatchedSink
     from humanseg.web.server import PageServer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,21 @@ class Normalize(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return (image - self.mean) / self.std
+
+
+def enlarge_bilinear(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, c, h, w) -> (N, c, *size), pixel centres kept in place."""
+    return nn.functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
+
+
+class Enlarge(nn.Module):
+    """Bilinear enlargement to the size of another tensor."""
+
+    enlarge: Callable[[Tensor, tuple[int, int]], Tensor] = staticmethod(enlarge_bilinear)
+    """Training puts one with a quicker gradient here."""
+
+    def forward(self, features: Tensor, like: Tensor) -> Tensor:
+        return self.enlarge(features, (like.shape[-2], like.shape[-1]))
 
 
 class ConvNormRelu(nn.Sequential):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from humanseg.models.blocks import ConvNormRelu, Normalize
-from humanseg.models.efficientnet_lite import MEAN, STD, EfficientNetLite, enlarge_to
+from humanseg.models.blocks import ConvNormRelu, Enlarge, Normalize
+from humanseg.models.efficientnet_lite import MEAN, STD, EfficientNetLite
 from humanseg.models.hrnet import BRANCHES, Stage
 from humanseg.models.sdunet import StackedDilation
 from humanseg.models.unet import double_convolution
@@ -33,6 +33,7 @@ class EfficientUNet(nn.Module):
         super().__init__()
         self.normalize = Normalize(MEAN, STD)
         self.encoder = EfficientNetLite(self.variant)
+        self.enlarge = Enlarge()
         self.detail = ConvNormRelu(3, DETAIL_CHANNELS)
         skips = (DETAIL_CHANNELS, *self.encoder.channels[:-1])[::-1]
         channels = tuple(factor * width // 2 for factor in self.factors)
@@ -55,7 +56,7 @@ class EfficientUNet(nn.Module):
         features = skips.pop()
         for block in self.merge:
             skip = skips.pop()
-            features = block(torch.cat([skip, enlarge_to(features, skip)], dim=1))
+            features = block(torch.cat([skip, self.enlarge(features, skip)], dim=1))
         logits: Tensor = self.head(features)
         return logits
 
@@ -90,6 +91,7 @@ class EfficientLinkNet(nn.Module):
         super().__init__()
         self.normalize = Normalize(MEAN, STD)
         self.encoder = EfficientNetLite(self.variant)
+        self.enlarge = Enlarge()
         self.detail = ConvNormRelu(3, width)
         skips = (width, *self.encoder.channels[:-1])[::-1]
         self.narrow = nn.ModuleList(
@@ -106,7 +108,7 @@ class EfficientLinkNet(nn.Module):
         for narrow, smooth in zip(self.narrow, self.smooth, strict=True):
             skip = skips.pop()
             # Narrowed before it is enlarged: a quarter of the pixels to work on.
-            features = smooth(enlarge_to(narrow(features), skip) + skip)
+            features = smooth(self.enlarge(narrow(features), skip) + skip)
         logits: Tensor = self.head(features)
         return logits
 
@@ -134,6 +136,7 @@ class EfficientHRNet(nn.Module):
         channels = [width * 2**branch for branch in range(BRANCHES)]
         self.normalize = Normalize(MEAN, STD)
         self.encoder = EfficientNetLite(self.variant)
+        self.enlarge = Enlarge()
         self.detail = ConvNormRelu(3, DETAIL_CHANNELS)
         *fine, coarsest = self.encoder.channels
         self.entry = nn.ModuleList(
@@ -151,12 +154,12 @@ class EfficientHRNet(nn.Module):
         image = self.normalize(image)
         *features, coarsest = self.encoder(image)
         branches = [entry(level) for entry, level in zip(self.entry, features, strict=True)]
-        branches[-1] = branches[-1] + enlarge_to(self.context(coarsest), branches[-1])
+        branches[-1] = branches[-1] + self.enlarge(self.context(coarsest), branches[-1])
         branches = self.stage(branches)
         gathered = self.gather[0](branches[0])
         for narrow, branch in zip(self.gather[1:], branches[1:], strict=True):
-            gathered = gathered + enlarge_to(narrow(branch), gathered)
+            gathered = gathered + self.enlarge(narrow(branch), gathered)
         detail = self.detail(image)
-        joined = torch.cat([detail, enlarge_to(gathered, detail)], dim=1)
+        joined = torch.cat([detail, self.enlarge(gathered, detail)], dim=1)
         logits: Tensor = self.head(joined)
         return logits

@@ -144,12 +144,6 @@ class EfficientNetLite(nn.Module):
         return taken
 
 
-def enlarge_to(features: Tensor, like: Tensor) -> Tensor:
-    """Bilinear enlargement to the size of another tensor."""
-    size = like.shape[-2:]
-    return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
-
-
 def load_published(encoder: EfficientNetLite, state: Mapping[str, Tensor]) -> None:
     """Fill an encoder with published weights.
 

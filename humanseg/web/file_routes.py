@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from humanseg.errors import SettingsError
-from humanseg.looks import blur_strength, check_choice, is_path
+from humanseg.look.looks import blur_strength, check_choice, is_path
 from humanseg.settings import find_preset
 from humanseg.web.file_jobs import MOST_BYTES, FileJob, JobState, Wish
 from humanseg.web.file_kinds import is_video

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from humanseg import devices
-from humanseg.config_file import read_config
-from humanseg.control import Controls, Reply
-from humanseg.looks import COLORS, is_path
+from humanseg.config.file import read_config
+from humanseg.control.controls import Controls, Reply
+from humanseg.look.looks import COLORS, is_path
 from humanseg.sinks.watched import WatchedSink
 
 FRESH_SECONDS = 0.2

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import humanseg
-from humanseg.commands import COMMANDS
-from humanseg.looks import RANGES, display_name
+from humanseg.control.commands import COMMANDS
+from humanseg.look.looks import RANGES, display_name
 from humanseg.settings import PRESETS
 from humanseg.web import file_jobs, gallery, live_side
 from humanseg.web.access import Access, Tickets

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from humanseg import control_socket
-from humanseg.control import Controls
-from humanseg.control_endpoint import LONGEST_ADDRESS, connect, default_path
-from humanseg.control_socket import LONGEST, MOST_CLIENTS, THREAD_NAME, ControlServer, send
+from humanseg.control import server as control_socket
+from humanseg.control.controls import Controls
+from humanseg.control.endpoint import LONGEST_ADDRESS, connect, default_path
+from humanseg.control.server import LONGEST, MOST_CLIENTS, THREAD_NAME, ControlServer, send
 from humanseg.errors import InputError, SettingsError
 
 PATIENCE = 20.0
@@ -270,9 +270,9 @@ def test_a_second_instance_is_refused_and_the_first_one_stays(controls, place, u
 SERVE = """
 import sys, time
 from pathlib import Path
-from humanseg import control_socket
-from humanseg.control import Controls
-from humanseg.control_socket import ControlServer
+from humanseg.control import server as control_socket
+from humanseg.control.controls import Controls
+from humanseg.control.server import ControlServer
 server = ControlServer(Controls(), Path(sys.argv[1]), unix=sys.argv[2] == "True")
 print("ready", flush=True)
 time.sleep(60)

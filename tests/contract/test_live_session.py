@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from humanseg.closing import Closing
-from humanseg.control import Controls
-from humanseg.dressing import Dresser
-from humanseg.effort import Effort
+from humanseg.control.controls import Controls
 from humanseg.errors import HumansegError, SinkError, SourceError, SourceLost
 from humanseg.frames import Frame, StreamInfo
-from humanseg.live import STAGES, LiveSession
-from humanseg.live_masks import MaskMaker
-from humanseg.live_outputs import Outputs
-from humanseg.live_status import LiveStatus
-from humanseg.looks import Look
+from humanseg.live.effort import Effort
+from humanseg.live.masks import MaskMaker
+from humanseg.live.outputs import Outputs
+from humanseg.live.session import STAGES, LiveSession
+from humanseg.live.status import LiveStatus
+from humanseg.look.dressing import Dresser
+from humanseg.look.looks import Look
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.cards import CAMERA_LOST, camera_lost_card, idle_card
 from humanseg.sinks.virtual_camera import VirtualCameraSink
@@ -352,7 +352,7 @@ def test_networks_that_cannot_be_loaded_leave_those_that_run() -> None:
 
 
 def test_over_the_limit_it_does_less_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("humanseg.effort.WINDOW", 0.2)
+    monkeypatch.setattr("humanseg.live.effort.WINDOW", 0.2)
     seen: list[str] = []
 
     def follows() -> bool:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from humanseg import live_setup
-from humanseg.control import Controls
+from humanseg.control.controls import Controls
 from humanseg.errors import HumansegError, SettingsError, SinkError
-from humanseg.live import LiveSession
-from humanseg.live_settings import LiveSettings
-from humanseg.live_setup import open_session
+from humanseg.live import setup as live_setup
+from humanseg.live.session import LiveSession
+from humanseg.live.settings import LiveSettings
+from humanseg.live.setup import open_session
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.testing import BrightnessEngine, RecordingCamera
@@ -201,7 +201,7 @@ def test_a_preview_without_a_screen_is_told_and_the_rest_runs(
     def refuse() -> None:
         raise SinkError("there can be no preview: there is no screen here")
 
-    monkeypatch.setattr("humanseg.live_devices.check_display", refuse)
+    monkeypatch.setattr("humanseg.live.devices.check_display", refuse)
     settings = LiveSettings(camera=str(make_video()), preset="fast", preview=True)
     with running(settings) as (session, _):
         wait(lambda: recording.count > 5)

@@ -29,7 +29,7 @@ pytest.importorskip("uvicorn", reason="the extra 'ui' is not installed")
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from humanseg.control import Controls
+from humanseg.control.controls import Controls
 from humanseg.errors import InputError, SettingsError, SinkError
 from humanseg.frames import Frame
 from humanseg.sinks.watched import WatchedSink

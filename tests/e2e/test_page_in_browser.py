@@ -25,6 +25,7 @@ pytest.importorskip("uvicorn", reason="the extra 'ui' is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -150,9 +151,17 @@ class Page:
 
 def wait_for(truth: Callable[[], object]) -> None:
     until = time.monotonic() + PATIENCE
-    while not truth():
+    while not holds(truth):
         assert time.monotonic() < until, "it did not come to pass"
         time.sleep(0.05)
+
+
+def holds(truth: Callable[[], object]) -> bool:
+    """Whether it is true now; of an element that the page just drew anew it is not, yet."""
+    try:
+        return bool(truth())
+    except StaleElementReferenceException:
+        return False
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,14 @@ import numpy as np
 import pytest
 
 from humanseg.closing import Closing
-from humanseg.control import Controls
-from humanseg.dressing import Dresser
+from humanseg.control.controls import Controls
 from humanseg.errors import SourceLost
 from humanseg.frames import Frame, StreamInfo
-from humanseg.live import STAGES, LiveSession
-from humanseg.live_masks import MaskMaker
-from humanseg.live_outputs import Outputs
-from humanseg.looks import Look
+from humanseg.live.masks import MaskMaker
+from humanseg.live.outputs import Outputs
+from humanseg.live.session import STAGES, LiveSession
+from humanseg.look.dressing import Dresser
+from humanseg.look.looks import Look
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.sources.reopened import Reopened

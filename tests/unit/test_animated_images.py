@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from humanseg.backgrounds import Clip, Picture, open_background
-from humanseg.control import Controls
-from humanseg.dressing import Dresser
+from humanseg.control.controls import Controls
 from humanseg.errors import MissingExtraError, SourceError
 from humanseg.frames import Frame
-from humanseg.looks import Look
+from humanseg.look.dressing import Dresser
+from humanseg.look.looks import Look
 from humanseg.sources import animated_images
 from humanseg.sources.animated_images import AnimatedWebpSource, is_animated_png, is_animated_webp
 

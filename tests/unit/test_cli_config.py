@@ -9,9 +9,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from humanseg.config_file import as_written, read_config
-from humanseg.config_writing import template
-from humanseg.live_settings import KEYS
+from humanseg.config.file import as_written, read_config
+from humanseg.config.writing import template
+from humanseg.live.settings import KEYS
 from humanseg_cli.app import app
 
 

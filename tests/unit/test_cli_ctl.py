@@ -13,11 +13,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from humanseg.commands import COMMANDS
-from humanseg.control import Controls
-from humanseg.control_socket import ControlServer
-from humanseg.live_status import LiveStatus
-from humanseg.looks import Look
+from humanseg.control.commands import COMMANDS
+from humanseg.control.controls import Controls
+from humanseg.control.server import ControlServer
+from humanseg.live.status import LiveStatus
+from humanseg.look.looks import Look
 from humanseg_cli.app import app
 from humanseg_cli.ctl import options_first
 
@@ -47,7 +47,7 @@ def test_the_figures_are_those_that_a_session_tells():
 @pytest.fixture(autouse=True)
 def own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr("humanseg.control_endpoint.default_path", lambda: tmp_path / "control")
+    monkeypatch.setattr("humanseg.control.endpoint.default_path", lambda: tmp_path / "control")
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humanseg import config_file
-from humanseg.config_file import COMMAND_LINE, DEFAULT, default_path, explain, read_config, resolve
-from humanseg.config_writing import save_profile, template, write_template
+from humanseg.config import file as config_file
+from humanseg.config.file import COMMAND_LINE, DEFAULT, default_path, explain, read_config, resolve
+from humanseg.config.writing import save_profile, template, write_template
 from humanseg.errors import SettingsError
-from humanseg.live_settings import DEFAULTS, KEYS, LiveSettings, of_look
-from humanseg.looks import Look
+from humanseg.live.settings import DEFAULTS, KEYS, LiveSettings, of_look
+from humanseg.look.looks import Look
 
 not_root = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() == 0, reason="root may read and write everything"
@@ -31,7 +31,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "own" / "config.toml"
     path.parent.mkdir()
     monkeypatch.setattr(config_file, "default_path", lambda: path)
-    monkeypatch.setattr("humanseg.config_writing.default_path", lambda: path)
+    monkeypatch.setattr("humanseg.config.writing.default_path", lambda: path)
     return path
 
 

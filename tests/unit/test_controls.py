@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humanseg.commands import COMMANDS, LONGEST_LINE, describe_commands, from_folder
-from humanseg.control import Controls
+from humanseg.control.commands import COMMANDS, LONGEST_LINE, describe_commands, from_folder
+from humanseg.control.controls import Controls
 from humanseg.errors import SettingsError, SourceError
-from humanseg.looks import KEEPS, RANGES, VIEWS, Look
+from humanseg.look.looks import KEEPS, RANGES, VIEWS, Look
 
 
 def after(*lines: str, look: Look | None = None) -> Look:

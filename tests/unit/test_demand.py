@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from humanseg import demand
-from humanseg.demand import AlwaysWanted, ClientUsage, OpenElsewhere, open_demand
+from humanseg.live import demand
+from humanseg.live.demand import AlwaysWanted, ClientUsage, OpenElsewhere, open_demand
 from humanseg.testing import FakeClock
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux's virtual cameras")

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as functional
 
 from humanseg.models.registry import build
-from humanseg_training.depthwise import convolve, speed_up
+from humanseg_training.depthwise import convolve, speed_up_depthwise
 
 
 def gradients(function, features, weight, stride, padding):
@@ -32,7 +32,7 @@ def test_a_network_that_was_sped_up_learns_the_same():
     torch.manual_seed(0)
     plain, quick = build("efficient-linknet", 8), build("efficient-linknet", 8)
     quick.load_state_dict(plain.state_dict())
-    speed_up(quick)
+    speed_up_depthwise(quick)
     image = torch.rand(4, 3, 48, 64)
     for network in (plain, quick):
         network.train()(image).square().mean().backward()

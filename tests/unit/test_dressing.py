@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from humanseg.closing import Closing
-from humanseg.control import Controls
-from humanseg.dressing import Dresser
+from humanseg.control.controls import Controls
 from humanseg.errors import SettingsError, SourceError
-from humanseg.file_cache import FileCache
 from humanseg.frames import Frame
-from humanseg.looks import Look
+from humanseg.look.dressing import Dresser
+from humanseg.look.file_cache import FileCache
+from humanseg.look.looks import Look
 
 HEIGHT, WIDTH = 48, 64
 PATIENCE = 20.0

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from humanseg.effort import LONGEST_PATIENCE, PATIENCE, WINDOW, Effort, Step
+from humanseg.live.effort import LONGEST_PATIENCE, PATIENCE, WINDOW, Effort, Step
 
 
 class Load:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from humanseg.framing import FULL, AutoFramer, Crop, crop_to, frame_people
+from humanseg.look.framing import FULL, AutoFramer, Crop, crop_to, frame_people
 
 RATE = 30
 NOBODY = np.zeros((72, 128), np.float32)

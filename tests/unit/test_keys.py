@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from humanseg.control import Controls
-from humanseg.looks import Look
+from humanseg.control.controls import Controls
+from humanseg.look.looks import Look
 from humanseg_cli.keys import KEYS, SHOWN_KEYS, TerminalKeys, commands, of_preview
 
 PATIENCE = 20.0

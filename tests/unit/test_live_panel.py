@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from humanseg.live_status import LiveStatus
+from humanseg.live.status import LiveStatus
 from humanseg_cli import live_panel
 from humanseg_cli.live_panel import Display, panel
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from humanseg.config_file import resolve
-from humanseg.control import Controls
-from humanseg.live_profiles import FIXED, LiveProfiles
-from humanseg.live_settings import DEFAULTS
-from humanseg.looks import Look
+from humanseg.config.file import resolve
+from humanseg.control.controls import Controls
+from humanseg.live.profiles import FIXED, LiveProfiles
+from humanseg.live.settings import DEFAULTS
+from humanseg.look.looks import Look
 
 TEXT = """\
 feather = 1

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from humanseg.control import Controls
+from humanseg.control.controls import Controls
 from humanseg_cli.live_signals import COMMANDS, LiveSignals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has few signals")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from humanseg.live_status import WINDOW, Counts, Gauge, LiveStatus, percentile
+from humanseg.live.status import WINDOW, Counts, Gauge, LiveStatus, percentile
 
 
 def counts(now, frames, **more):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from humanseg.people import PeopleKeeper, feather_edge, grow_edge, shape_mask, shift_threshold
+from humanseg.look.people import PeopleKeeper, feather_edge, grow_edge, shape_mask, shift_threshold
 
 HEIGHT, WIDTH = 72, 128
 masks = arrays(

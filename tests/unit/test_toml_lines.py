@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humanseg.toml_lines import UnusualLayoutError, find_line, set_values, to_toml
+from humanseg.config.toml_lines import UnusualLayoutError, find_line, set_values, to_toml
 
 TEXT = '''\
 # mirror = false

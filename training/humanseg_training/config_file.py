@@ -117,6 +117,9 @@ def _named(wanted: Any) -> str:
     return names.get(wanted, "a list" if isinstance(wanted, types.GenericAlias) else "a table")
 
 
+LEAST = {"width": 1, "batch": 1, "holdout": 0, "early_stop": 0, "frozen_stages": 0}
+
+
 def _faults(config: Config) -> Iterator[str]:
     """What is wrong with values that are each of the right kind."""
     if not config.data or not config.stages:
@@ -131,7 +134,7 @@ def _faults(config: Config) -> Iterator[str]:
             yield "each stage needs pixels and epochs above 0"
     if bool(config.network) == bool(config.tuner_behind):
         yield "needs either a `network` or `tuner_behind`"
-    for key, least in (("width", 1), ("batch", 1), ("holdout", 0), ("early_stop", 0)):
+    for key, least in LEAST.items():
         if getattr(config, key) < least:
             yield f"'{key}' must be at least {least}, not {getattr(config, key)}"
     if config.score_epochs <= 0:

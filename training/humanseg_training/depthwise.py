@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from humanseg.models.efficientnet_lite import PaddedConv
 
 
-def speed_up(network: nn.Module) -> None:
+def speed_up_depthwise(network: nn.Module) -> None:
     """Let every depthwise PaddedConv of a network take this gradient; its results stay the same."""
     for module in network.modules():
         if isinstance(module, PaddedConv) and module.groups > 1:

@@ -20,7 +20,9 @@ from humanseg_training.checkpoint import (
     restore_random_state,
 )
 from humanseg_training.config import Config
-from humanseg_training.depthwise import speed_up
+from humanseg_training.depthwise import speed_up_depthwise
+from humanseg_training.enlarging import speed_up_enlarging
+from humanseg_training.freezing import Frozen
 from humanseg_training.losses import disagreement, segmentation_loss
 from humanseg_training.mask_tuner import MaskTuner
 from humanseg_training.pretrained import fill_encoder
@@ -63,7 +65,9 @@ class Learner:
         torch.manual_seed(config.seed)
         network = _build(config, weights_folder)
         if team.device.type == "cpu":
-            speed_up(network)
+            speed_up_depthwise(network)
+            speed_up_enlarging(network)
+        self._frozen = Frozen(network, config.frozen_stages)
         self.network: nn.Module = network.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.network, config.average_decay)
         self._trained = [value for value in self.network.parameters() if value.requires_grad]
@@ -86,6 +90,7 @@ class Learner:
         if self._joined is None:  # not before a checkpoint was restored
             self._joined = self._team.joined(self.network)
         self._joined.train()
+        self._frozen.keep()
         self._optimizer.zero_grad(set_to_none=True)
         logits, total = self._loss(batch, step)
         loss = float(self._team.mean(total.detach()))

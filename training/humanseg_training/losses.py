@@ -53,10 +53,14 @@ def boundary_band(masks: Tensor) -> Tensor:
 
     1 where white and black masks meet within BOUNDARY_REACH pixels, 0 where the mask is flat.
     """
+    return _highest_near(masks) + _highest_near(-masks)
+
+
+def _highest_near(masks: Tensor) -> Tensor:
+    # By rows, then by columns: a fifth of the comparisons of a square window each.
     window, reach = 2 * BOUNDARY_REACH + 1, BOUNDARY_REACH
-    highest = torch.nn.functional.max_pool2d(masks, window, 1, reach)
-    lowest = -torch.nn.functional.max_pool2d(-masks, window, 1, reach)
-    return highest - lowest
+    rows = torch.nn.functional.max_pool2d(masks, (1, window), 1, (0, reach))
+    return torch.nn.functional.max_pool2d(rows, (window, 1), 1, (reach, 0))
 
 
 def segmentation_loss(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from humanseg.errors import SettingsError
-from humanseg.looks import (
+from humanseg.look.looks import (
     BLUR,
     KEEPS,
     RANGES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.looks import DEFAULT_THRESHOLD
+from humanseg.look.looks import DEFAULT_THRESHOLD
 from humanseg.pixels import gaussian_mean, resize
 from humanseg.pixels import grow as grow_square
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from humanseg.frames import Alpha, Mask
-    from humanseg.looks import Keep
+    from humanseg.look.looks import Keep
 
 SURE = 0.5
 """Probability above which a pixel is part of somebody."""

@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from humanseg.channel import Channel
-from humanseg.control import Controls
+from humanseg.control.controls import Controls
 from humanseg.crew import Crew
-from humanseg.demand import AlwaysWanted, Demand
-from humanseg.dressing import Dresser
-from humanseg.effort import Effort, Step
 from humanseg.frames import Frame
-from humanseg.live_masks import MaskMaker
-from humanseg.live_outputs import Outputs
-from humanseg.live_status import Counts, Gauge, LiveStatus, percentile
+from humanseg.live.demand import AlwaysWanted, Demand
+from humanseg.live.effort import Effort, Step
+from humanseg.live.masks import MaskMaker
+from humanseg.live.outputs import Outputs
+from humanseg.live.rest import IDLE_SECONDS, Rest
+from humanseg.live.status import Counts, Gauge, LiveStatus, percentile
+from humanseg.look.dressing import Dresser
 from humanseg.refine import Refiner
-from humanseg.rest import IDLE_SECONDS, Rest
 from humanseg.sinks.virtual_camera import DELAYS_KEPT, VirtualCameraSink
 from humanseg.sources.newest import NewestFrame
 from humanseg.sources.reopened import Reopened, SourceState

@@ -6,9 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from humanseg.closing import Closing
-from humanseg.demand import AlwaysWanted, Demand, open_demand
 from humanseg.errors import HumansegError, SettingsError
-from humanseg.live_outputs import Outputs
+from humanseg.live.demand import AlwaysWanted, Demand, open_demand
+from humanseg.live.outputs import Outputs
 from humanseg.sinks.display import check_display
 from humanseg.sinks.preview import PreviewSink
 from humanseg.sinks.virtual_camera import VirtualCameraSink
@@ -17,8 +17,8 @@ from humanseg.sources.playback import describe
 
 if TYPE_CHECKING:
     from humanseg.frames import StreamInfo
-    from humanseg.live import LiveSession
-    from humanseg.live_settings import LiveSettings
+    from humanseg.live.session import LiveSession
+    from humanseg.live.settings import LiveSettings
     from humanseg.protocols import Sink, Source
     from humanseg.sinks.watched import WatchedSink
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from humanseg.engines.choose import DEVICES, ENGINES
 from humanseg.errors import SettingsError
-from humanseg.looks import (
+from humanseg.look.looks import (
     BLUR,
     DEFAULT_STRENGTH,
     DEFAULT_THRESHOLD,

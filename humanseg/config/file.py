@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from humanseg.config.toml_lines import find_line
 from humanseg.errors import SettingsError
-from humanseg.live_settings import DEFAULTS, KEYS, LiveSettings, from_folder
-from humanseg.looks import is_file, is_path
-from humanseg.toml_lines import find_line
+from humanseg.live.settings import DEFAULTS, KEYS, LiveSettings, from_folder
+from humanseg.look.looks import is_file, is_path
 
 PROFILES = "profiles"
 

@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from humanseg.config_file import PROFILES, default_path, fault, parse, read_text
+from humanseg.config.file import PROFILES, default_path, fault, parse, read_text
+from humanseg.config.toml_lines import UnusualLayoutError, find_line, set_values
 from humanseg.errors import SettingsError
-from humanseg.live_settings import KEYS
-from humanseg.toml_lines import UnusualLayoutError, find_line, set_values
+from humanseg.live.settings import KEYS
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from humanseg.control import Controls
-from humanseg.control_socket import ControlServer
-from humanseg.dressing import Dresser
-from humanseg.effort import FAST, Effort
+from humanseg.control.controls import Controls
+from humanseg.control.server import ControlServer
 from humanseg.frames import StreamInfo
-from humanseg.live import STAGES, LiveSession
-from humanseg.live_devices import USUAL_RATE, CameraChoice, VirtualCameraChoice, open_outputs
-from humanseg.live_masks import MaskMaker
-from humanseg.live_profiles import LiveProfiles, Resolve
-from humanseg.live_settings import read_camera
+from humanseg.live.devices import USUAL_RATE, CameraChoice, VirtualCameraChoice, open_outputs
+from humanseg.live.effort import FAST, Effort
+from humanseg.live.masks import MaskMaker
+from humanseg.live.profiles import LiveProfiles, Resolve
+from humanseg.live.session import STAGES, LiveSession
+from humanseg.live.settings import read_camera
+from humanseg.look.dressing import Dresser
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sources.reopened import Reopened

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from humanseg.config_file import read_config
-from humanseg.config_writing import check_profile_name, save_profile
-from humanseg.control import Controls
+from humanseg.config.file import read_config
+from humanseg.config.writing import check_profile_name, save_profile
+from humanseg.control.controls import Controls
 from humanseg.errors import SettingsError
-from humanseg.live_settings import NO_OVERLAY, LiveSettings, of_look
-from humanseg.looks import Look
+from humanseg.live.settings import NO_OVERLAY, LiveSettings, of_look
+from humanseg.look.looks import Look
 
 Resolve = Callable[[str | None], LiveSettings]
 """The settings of a profile, None for none."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
 
-from humanseg.commands import Change, Command, describe_effect, parse
+from humanseg.control.commands import Change, Command, describe_effect, parse
 from humanseg.errors import HumansegError, SettingsError
-from humanseg.looks import Look
+from humanseg.look.looks import Look
 
 Told = Callable[[], str | None]
 ToldOf = Callable[[str], str | None]
@@ -111,7 +111,7 @@ class Controls:
         """Carry out a command; a wrong one changes nothing and is answered.
 
         Args:
-            line: any text; see `humanseg.commands.describe_commands`.
+            line: any text; see `humanseg.control.commands.describe_commands`.
         """
         try:
             command, words = parse(line)

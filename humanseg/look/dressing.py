@@ -12,14 +12,14 @@ import numpy as np
 from humanseg.backgrounds import Color, Picture, open_background
 from humanseg.closing import Closing
 from humanseg.composite import Compositor
-from humanseg.control import Controls
+from humanseg.control.controls import Controls
 from humanseg.errors import HumansegError
-from humanseg.file_cache import FileCache
 from humanseg.frames import Frame
-from humanseg.framing import FULL, AutoFramer, crop_to
-from humanseg.looks import BLUR, Look, is_path
-from humanseg.overlays import Overlay, open_overlay
-from humanseg.people import PeopleKeeper, shape_mask, shift_threshold
+from humanseg.look.file_cache import FileCache
+from humanseg.look.framing import FULL, AutoFramer, crop_to
+from humanseg.look.looks import BLUR, Look, is_path
+from humanseg.look.overlays import Overlay, open_overlay
+from humanseg.look.people import PeopleKeeper, shape_mask, shift_threshold
 from humanseg.protocols import Background
 
 if TYPE_CHECKING:

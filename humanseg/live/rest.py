@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from humanseg.demand import Demand
+from humanseg.live.demand import Demand
 
 IDLE_SECONDS = 5.0
 """How long nobody must look before the camera is released; programs open and close it to probe."""

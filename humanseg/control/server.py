@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from humanseg.closing import Closing
-from humanseg.commands import LONGEST_LINE
-from humanseg.control import Controls, Reply
-from humanseg.control_endpoint import HAS_UNIX_SOCKETS, Listener, connect
+from humanseg.control.commands import LONGEST_LINE
+from humanseg.control.controls import Controls, Reply
+from humanseg.control.endpoint import HAS_UNIX_SOCKETS, Listener, connect
 from humanseg.errors import InputError, SettingsError
 
 LONGEST = 4 * LONGEST_LINE
@@ -213,7 +213,7 @@ def send(line: str, path: Path | None = None, *, seconds: float = 10.0) -> dict[
     """Send a command to the session that is running.
 
     Args:
-        line: the command; see `humanseg.commands.describe_commands`.
+        line: the command; see `humanseg.control.commands.describe_commands`.
         path: of its socket; None for the user's usual one.
         seconds: to wait for the reply at most.
 

@@ -1,0 +1,1 @@
+"""A live session: webcam to virtual camera, until told to stop."""

@@ -1,0 +1,1 @@
+"""What a live picture looks like, and what it takes to draw it."""
