@@ -41,7 +41,7 @@ class Controls:
         on_profile: takes a profile of the config file; "none" leaves it.
         on_save: writes the look of now into a profile of the config file.
         on_profiles: tells "profile", the one that holds or None, and "profiles", all names.
-        on_camera: changes to another camera, as `live_settings.read_camera` takes it; raises when
+        on_camera: changes to another camera, as `live.settings.read_camera` takes it; raises when
             it cannot be opened, and the camera stays.
         on_virtual_camera: changes to another virtual camera, by device or name; "none" leaves it.
         on_change: opens what a new look needs before it is shown; raises HumansegError when that
