@@ -117,7 +117,12 @@ def process_video(
             segmenter,
             TemporalSmoother(settings.smoothing),
             Refiner(settings.refine),
-            Compositor(behind, output, settings.blend),
+            Compositor(
+                behind,
+                output,
+                replace(settings.blend, light_wrap=light_wrap),
+                premultiplied=premultiplied,
+            ),
             MotionGate(settings.gate if gate else NO_GATE),
         )
         began = time.monotonic()
