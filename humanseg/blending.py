@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ WRAP_WIDTH = 0.012
 
 GLOW_HALVINGS = 4
 """The light that wraps comes from a picture this much smaller, so it is soft."""
+
+ROW = 4096
+"""Pixels in a row of the picture that OpenCV is asked to make of some places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,7 @@ def blend(
         return mixed
     around = None
     if near is not None:
-        front, behind = (_taken(resize(colours, *alpha.shape), edge) for colours in near)
-        around = Near(front, behind)
+        around = Near(*_enlarged(near, edge, *alpha.shape))
     light = None
     if glow is not None:
         soft = resize(background, *_soft_size(alpha))
@@ -151,6 +154,25 @@ def blend(
         glow=light,
     ).T
     return mixed
+
+
+def _enlarged(
+    pictures: tuple[Image, Image], places: NDArray[np.intp], height: int, width: int
+) -> Iterator[Colours]:
+    """(3, n) of some pixels of two pictures enlarged to (height, width), made for those only."""
+    across = min(ROW, places.size)
+    padded = np.resize(places, -(-places.size // across) * across).reshape(-1, across)
+    rows, columns = np.divmod(padded.astype(np.int32), np.int32(width))
+    tall, wide = pictures[0].shape[:2]
+    x, y = _from_large(columns, wide / width), _from_large(rows, tall / height)
+    for picture in pictures:
+        found = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        yield np.ascontiguousarray(found.reshape(-1, 3)[: places.size].T)
+
+
+def _from_large(place: NDArray[np.int32], scale: float) -> NDArray[np.float32]:
+    """Where the centre of a pixel lies in a picture that is so much smaller."""
+    return (place.astype(np.float32) + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
 
 
 def _taken(image: Image, places: NDArray[np.intp]) -> Colours:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from humanseg.blending import BlendOptions
 from humanseg.closing import Closing
 from humanseg.errors import HumansegError
 from humanseg.gate import MotionGate
@@ -25,6 +27,21 @@ CLOSE_PATIENCE = 2.0
 """Seconds to wait at the end for networks that are still being loaded."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeMask:
+    """A mask, and what its preset does with it later; presets may change before then.
+
+    Attributes:
+        mask: (h, w) float32, 0..1, smoothed over time.
+        refiner: turns it into an alpha.
+        blend: how people are laid over what is behind them.
+    """
+
+    mask: Mask
+    refiner: Refiner
+    blend: BlendOptions
+
+
 class Networks(Closing):
     """The networks of one preset, with the options that go with them."""
 
@@ -40,6 +57,7 @@ class Networks(Closing):
         self.smoother = TemporalSmoother(options.smoothing)
         self.gate = MotionGate(options.gate)
         self.refiner = Refiner(options.refine)
+        self.blend = options.blend
 
     def warm(self, height: int, width: int) -> None:
         """Run once on an empty picture: the first run compiles, and takes hundreds of frames' time.
@@ -119,12 +137,8 @@ class MaskMaker(Closing):
         with self._lock:
             return self._loading is not None or self._next is not None
 
-    def make(self, frame: Frame) -> tuple[Mask, Refiner]:
-        """The smoothed mask of the next frame, and what turns it into an alpha.
-
-        Returns:
-            The mask (h, w) float32, 0..1, and the refiner that belongs to these networks.
-        """
+    def make(self, frame: Frame) -> MadeMask:
+        """The smoothed mask of the next frame, and what goes with these networks."""
         self._take_over()
         networks = self._networks
         if self._last is not None and _is_cut(self._last, frame):
@@ -142,7 +156,7 @@ class MaskMaker(Closing):
             smoothed = networks.smoother.update(frame, mask)
             if self.every > 1 and self._unseen == 0:
                 self._follower.remember(frame, smoothed)
-        return smoothed, networks.refiner
+        return MadeMask(smoothed, networks.refiner, networks.blend)
 
     def change(self, preset: str, every: int = 1) -> None:
         """Load the networks of another preset and use them when they are there.

@@ -9,10 +9,10 @@ cards, effort, the preview.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from humanseg.channel import Channel
 from humanseg.control.controls import Controls
@@ -20,20 +20,16 @@ from humanseg.crew import Crew
 from humanseg.frames import Frame
 from humanseg.live.demand import AlwaysWanted, Demand
 from humanseg.live.effort import Effort, Step
-from humanseg.live.masks import MaskMaker
+from humanseg.live.masks import MadeMask, MaskMaker
 from humanseg.live.outputs import Outputs
 from humanseg.live.rest import IDLE_SECONDS, Rest
 from humanseg.live.status import Counts, Gauge, LiveStatus, percentile
 from humanseg.look.dressing import Dresser
-from humanseg.refine import Refiner
 from humanseg.sinks.virtual_camera import DELAYS_KEPT, VirtualCameraSink
 from humanseg.sources.newest import NewestFrame
 from humanseg.sources.reopened import Reopened, SourceState
 from humanseg.stopwatch import Stopwatch
 from humanseg.usage import processor_seconds, resident_bytes
-
-if TYPE_CHECKING:
-    from humanseg.frames import Mask
 
 STAGES = ("infer", "smooth", "refine", "dress", "output")
 
@@ -84,7 +80,7 @@ class LiveSession:
         self._timed = stopwatch or Stopwatch(*STAGES)
         self._more_warnings = warnings
         self._clock = clock
-        self._handed: Channel[tuple[Frame, Mask | None, Refiner | None]] = Channel(1)
+        self._handed: Channel[tuple[Frame, MadeMask | None]] = Channel(1)
         self._crew = Crew(self._handed)
         self._newest: NewestFrame | None = None
         self._gauge = Gauge()
@@ -181,20 +177,22 @@ class LiveSession:
             if frame is None:
                 continue
             if self._dresser.needs_mask():
-                mask, refiner = self._masks.make(frame)
-                self._handed.put((frame, self._dresser.choose_people(mask), refiner))
+                made = self._masks.make(frame)
+                kept = self._dresser.choose_people(made.mask)
+                self._handed.put((frame, dataclasses.replace(made, mask=kept)))
             else:
-                self._handed.put((frame, None, None))
+                self._handed.put((frame, None))
         self._handed.finish()
 
     def _finish(self) -> None:
-        for frame, mask, refiner in self._handed:
-            alpha = None
-            if mask is not None and refiner is not None:
+        for frame, made in self._handed:
+            alpha = blend = None
+            if made is not None:
                 with self._timed("refine"):
-                    alpha = refiner.refine(frame.pixels, mask)
+                    alpha = made.refiner.refine(frame.pixels, made.mask)
+                blend = made.blend
             with self._timed("dress"):
-                dressed = self._dresser.dress(frame, alpha)
+                dressed = self._dresser.dress(frame, alpha, blend)
             with self._timed("output"):
                 self._outputs.write(dressed)
             if frame.captured_at is not None:

@@ -20,9 +20,11 @@ from humanseg.look.framing import FULL, AutoFramer, crop_to
 from humanseg.look.looks import BLUR, Look, is_path
 from humanseg.look.overlays import Overlay, open_overlay
 from humanseg.look.people import PeopleKeeper, shape_mask, shift_threshold
+from humanseg.pixels import Array
 from humanseg.protocols import Background
 
 if TYPE_CHECKING:
+    from humanseg.blending import BlendOptions
     from humanseg.frames import Alpha, Image, Mask
 
 LONGEST_STEP = Fraction(1, 4)
@@ -123,7 +125,7 @@ class Dresser(Closing):
         look = self._controls.look
         return shift_threshold(self._keeper.keep(mask, look.keep), look.threshold)
 
-    def dress(self, frame: Frame, alpha: Alpha | None) -> Frame:
+    def dress(self, frame: Frame, alpha: Alpha | None, blend: BlendOptions | None = None) -> Frame:
         """Make the frame that others see.
 
         People are mirrored, and what is behind and on top of them is not, so that writing in a
@@ -132,6 +134,7 @@ class Dresser(Closing):
         Args:
             frame: (H, W, 3) BGR; left unchanged.
             alpha: (H, W) float32, 0..1; None when `needs_mask` said False.
+            blend: how people are laid over another background; None mixes stored values.
 
         Returns:
             A frame of the same time and size; the frame itself where nothing changes it.
@@ -142,17 +145,25 @@ class Dresser(Closing):
             return dataclasses.replace(frame, pixels=self._shown.pixels)
         if alpha is None and _shows_people(look):
             alpha = np.zeros(frame.pixels.shape[:2], np.float32)
-        self._shown = self._dress(look, frame, alpha)
+        self._shown = self._dress(look, frame, alpha, blend)
         return self._shown
 
-    def _dress(self, look: Look, frame: Frame, alpha: Alpha | None) -> Frame:
+    def _dress(
+        self, look: Look, frame: Frame, alpha: Alpha | None, blend: BlendOptions | None
+    ) -> Frame:
         if alpha is not None:
             alpha = shape_mask(alpha, feather=look.feather, grow=look.grow)
         pixels, alpha = self._place(look, frame, alpha)
         if alpha is not None and _shows_people(look):
+            # What nobody writes to is made small once for blur and edges; see `pixels.resize`.
+            pixels, alpha = _read_only(pixels), _read_only(alpha)
             output = "mask" if look.view == "mask" else "composite"
             placed = dataclasses.replace(frame, pixels=pixels)
-            pixels = Compositor(self._background(look), output).compose(placed, alpha).pixels
+            # A blurred room hides best what the edges carry of it, and taking that out would cost
+            # more delay than two cores have left.
+            careful = None if look.is_blurred else blend
+            compositor = Compositor(self._background(look), output, careful)
+            pixels = compositor.compose(placed, alpha).pixels
         if look.overlay is not None and look.view != "mask":
             overlay = self._overlays.get(look.overlay) or self._overlay
             if overlay is not None:
@@ -209,6 +220,14 @@ class Dresser(Closing):
 
 def _open_scene(path: str) -> SteadyBackground:
     return SteadyBackground(open_background(path))
+
+
+def _read_only(array: Array) -> Array:
+    if not array.flags.writeable:
+        return array
+    seen = array.view()
+    seen.flags.writeable = False
+    return seen
 
 
 def _shows_people(look: Look) -> bool:

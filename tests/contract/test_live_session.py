@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from humanseg.blending import BlendOptions
 from humanseg.closing import Closing
 from humanseg.control.controls import Controls
 from humanseg.errors import HumansegError, SinkError, SourceError, SourceLost
@@ -24,6 +25,7 @@ from humanseg.live.status import LiveStatus
 from humanseg.look.dressing import Dresser
 from humanseg.look.looks import Look
 from humanseg.segmenter import Segmenter
+from humanseg.settings import PRESETS
 from humanseg.sinks.cards import CAMERA_LOST, camera_lost_card, idle_card
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.sources.reopened import Reopened
@@ -338,6 +340,24 @@ def test_frames_go_on_while_other_networks_are_loaded() -> None:
         assert live.session.status().effort == "preset balanced on every frame"
 
 
+def test_edges_are_blended_as_the_preset_that_runs_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[BlendOptions | None] = []
+    dress = Dresser.dress
+
+    def listening(self: Dresser, frame: Any, alpha: Any, blend: BlendOptions | None = None) -> Any:
+        asked.append(blend)
+        return dress(self, frame, alpha, blend)
+
+    monkeypatch.setattr(Dresser, "dress", listening)
+    with running(preset="fast") as live:
+        live.until_new_pictures()
+        assert live.controls.apply("preset balanced").ok
+        live.until(lambda: live.session.status().preset == "balanced")
+        live.until_new_pictures()
+    assert asked[0] == PRESETS["fast"].blend
+    assert asked[-1] == PRESETS["balanced"].blend != PRESETS["fast"].blend
+
+
 def test_networks_that_cannot_be_loaded_leave_those_that_run() -> None:
     def open_once(preset: str) -> Segmenter:
         if preset == "best":
@@ -363,7 +383,7 @@ def test_over_the_limit_it_does_less_and_says_so(monkeypatch: pytest.MonkeyPatch
 
     with running(preset="balanced", limit=0.001) as live:
         live.until(follows)
-        live.until(lambda: "no less to do" in str(live.session.status().warnings))
+        live.until(lambda: "even with" in str(live.session.status().warnings))
         live.until_new_pictures()
         assert "the limit is 0%" in str(live.session.status().warnings)
     assert "preset balanced on every second frame" in seen

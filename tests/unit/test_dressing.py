@@ -13,13 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
+from humanseg.blending import BlendOptions
 from humanseg.closing import Closing
 from humanseg.control.controls import Controls
 from humanseg.errors import SettingsError, SourceError
 from humanseg.frames import Frame
+from humanseg.light import from_light, to_light
 from humanseg.look.dressing import Dresser
 from humanseg.look.file_cache import FileCache
 from humanseg.look.looks import Look
+from humanseg.settings import CAREFUL
 
 HEIGHT, WIDTH = 48, 64
 PATIENCE = 20.0
@@ -66,6 +69,31 @@ def test_people_stand_before_the_background():
     shown = dressed(Look(background="green"))
     assert (shown[PERSON == 1] == ROOM[PERSON == 1]).all()
     assert (shown[PERSON == 0] == (64, 177, 0)).all()
+
+
+def test_edges_carry_the_old_room_before_another_background_only_if_nothing_is_asked():
+    person, room = (np.uint8(colour) for colour in ((40, 60, 90), (250, 230, 210)))
+    share = cv2.GaussianBlur(PERSON.repeat(8, 0).repeat(8, 1), (0, 0), 3)
+    people = to_light(person) * share[..., None]
+    seen = from_light(people + to_light(room) * (1 - share[..., None]))
+    true = from_light(people)
+    edge = (share > 0.1) & (share < 0.9)
+
+    def error(look: Look, blend: BlendOptions | None) -> float:
+        with Dresser(Controls(look)) as dresser:
+            shown = dresser.dress(frame(0, seen), share, blend).pixels
+        return float(np.abs(shown[edge].astype(int) - true[edge]).mean())
+
+    black = Look(background="black")
+    assert error(black, CAREFUL) < error(black, None) / 2
+    assert error(black, BlendOptions()) == error(black, None)
+
+
+def test_a_blurred_room_is_blended_as_it_is_for_the_sake_of_the_delay():
+    share = cv2.GaussianBlur(PERSON, (0, 0), 2)
+    with Dresser(Controls(Look())) as dresser:
+        plain_blend = dresser.dress(frame(), share).pixels
+        assert (dresser.dress(frame(), share, CAREFUL).pixels == plain_blend).all()
 
 
 def test_with_the_effect_off_the_cameras_own_frame_is_handed_on():
