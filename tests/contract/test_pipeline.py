@@ -200,18 +200,28 @@ def test_ctrl_c_writes_what_was_read_and_says_so(interrupts):
 
 
 def test_ctrl_c_at_the_very_moment_a_stage_ends_does_not_hang(monkeypatch):
+    supervised = threading.Event()
+
     class Interrupting(threading.Semaphore):
         presses = 1
 
         def acquire(self, blocking=True, timeout=None):
+            supervised.set()
             is_taken = super().acquire(blocking, timeout)
             if is_taken and self.presses:
                 self.presses -= 1
                 raise KeyboardInterrupt
             return is_taken
 
+    class Patient(ListSource):
+        """Ends no earlier than the caller's thread watches, however busy the machine is."""
+
+        def __iter__(self):
+            supervised.wait(5)
+            yield from super().__iter__()
+
     monkeypatch.setattr(threading, "Semaphore", Interrupting)
-    pipeline = Pipeline(ListSource(pictures(5)), stages(), RecordingSink())
+    pipeline = Pipeline(Patient(pictures(5)), stages(), RecordingSink())
     ends = []
 
     def run():
@@ -222,7 +232,7 @@ def test_ctrl_c_at_the_very_moment_a_stage_ends_does_not_hang(monkeypatch):
 
     runner = threading.Thread(target=run, daemon=True)
     runner.start()
-    runner.join(5)
+    runner.join(20)
     assert ends == [Interrupted]
 
 
