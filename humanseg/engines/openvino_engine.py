@@ -190,8 +190,12 @@ def convert(models: Sequence[str], weights: Path) -> Any:
     return graph_of(Serving(registry.load_ensemble(models, weights)).eval())
 
 
-def graph_of(serving: Any) -> Any:
-    """OpenVINO's graph of a `Serving`, for frames of any size.
+def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:
+    """OpenVINO's graph of a `Serving`, for frames of any size, or of another module.
+
+    Args:
+        serving: a module, ready for inference.
+        example: tensors that another module takes; one picture when None.
 
     By the front end, since `openvino.convert_model` reports each conversion to Google Analytics
     where a program has imported OpenVINO before us.
@@ -202,12 +206,12 @@ def graph_of(serving: Any) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    inputs = example or (torch.zeros(1, 32, 32, 3, dtype=torch.uint8),)
     with torch.inference_mode(), warnings.catch_warnings():
         # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
         warnings.simplefilter("ignore")
         # The graph keeps weights of its own: torch's may end before it does.
-        decoder = TorchScriptPythonDecoder(serving, example_input=(example,), shared_memory=False)
+        decoder = TorchScriptPythonDecoder(serving, example_input=inputs, shared_memory=False)
         front_end = FrontEndManager().load_by_framework("pytorch")
         return front_end.convert(front_end.load(decoder))
 
