@@ -64,6 +64,15 @@ def open_browser() -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver") or ""))
 
 
+def wait_for_text(browser: webdriver.Chrome, selector: str, text: str) -> None:
+    """Until an element holds a text."""
+    until = time.monotonic() + PATIENCE
+    while text not in browser.find_element(By.CSS_SELECTOR, selector).text:
+        if time.monotonic() > until:
+            raise SystemExit(f"{selector} does not say {text!r}")
+        time.sleep(0.1)
+
+
 def take(
     browser: webdriver.Chrome, name: str, size: tuple[int, int], scheme: str, *, whole: bool = False
 ) -> None:
@@ -93,13 +102,15 @@ def main() -> None:
                 browser.find_element(By.ID, "add-picture").send_keys(str(BEACH))
                 browser.find_element(By.CSS_SELECTOR, "#gallery [title=beach] img")
                 time.sleep(6)  # until the message is gone and the figures have settled
+                if browser.execute_script("return !document.getElementById('warnings').hidden"):
+                    print("this machine is too busy: the pictures show a warning")
                 take(browser, "page-light", WIDE, "light")
                 take(browser, "page-dark", WIDE, "dark")
                 take(browser, "page-narrow", NARROW, "light", whole=True)
                 browser.find_element(By.ID, "tab-files").click()
                 browser.find_element(By.ID, "file-input").send_keys(str(CLIP))
-                browser.find_element(By.CSS_SELECTOR, ".job[data-state=running]")
-                time.sleep(7)
+                wait_for_text(browser, ".job .told", " left")
+                time.sleep(2)
                 take(browser, "page-files", WIDE, "light")
         finally:
             process.terminate()

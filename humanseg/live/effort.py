@@ -143,7 +143,7 @@ class Effort:
             if self._has_told_end:
                 return False
             self._has_told_end = True
-            self.warning = f"{reason}; there is no less to do than {self.step.about}"
+            self.warning = f"{reason}, even with {self.step.about}"
             return False
         if self._since_rise is not None and self._since_rise <= PATIENCE:
             self._patience = min(LONGEST_PATIENCE, 2 * self._patience)

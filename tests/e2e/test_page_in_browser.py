@@ -323,26 +323,32 @@ def test_focus_goes_through_the_page_in_its_order(opened: Page) -> None:
     assert places == sorted(places)
 
 
-def test_every_control_has_a_name_and_a_role(opened: Page) -> None:
+SOUGHT = {
+    "live": {"switch", "slider", "radio", "combobox", "image", "textbox"},
+    "files": {"slider", "combobox"},
+}
+"""Roles of the controls of each tab."""
+
+
+@pytest.mark.parametrize("tab", SOUGHT)
+def test_every_control_has_a_name_and_a_role(opened: Page, tab: str) -> None:
+    opened.get(f"#tab-{tab}").click()
+    opened.run("for (const part of document.querySelectorAll('details')) part.open = true")
+    sought = SOUGHT[tab] | {"button", "tab"}
     tree = opened.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    roles = {
-        "button",
-        "switch",
-        "slider",
-        "radio",
-        "combobox",
-        "textbox",
-        "tab",
-        "ColorWell",
-        "image",
-    }
-    controls = [
-        node for node in tree if not node["ignored"] and node.get("role", {}).get("value") in roles
-    ]
-    nameless = [node["role"] for node in controls if not node.get("name", {}).get("value")]
-    assert nameless == []
-    found = {node["role"]["value"] for node in controls}
-    assert found >= roles - {"textbox"} or found >= roles - {"ColorWell"}
+    seen = [role_and_name(node) for node in tree if not node["ignored"]]
+    roles = {role for role, _ in seen}
+    assert sought <= roles
+    assert [role for role, name in seen if role in sought | {"ColorWell"} and not name] == []
+    # A screen reader follows only regions that were there before their text.
+    assert opened.get("#message").text == ""
+    assert "alert" in roles
+    # Of the camera's state and of messages: sliders tell their values themselves.
+    assert [role for role, _ in seen].count("status") == 2
+
+
+def role_and_name(node: dict[str, Any]) -> tuple[str, str]:
+    return node.get("role", {}).get("value", ""), node.get("name", {}).get("value", "")
 
 
 def test_the_figures_are_those_of_the_session(opened: Page) -> None:

@@ -52,7 +52,7 @@ def test_over_the_limit_it_steps_down_until_it_fits_and_says_so():
 def test_with_less_than_nothing_to_take_away_it_says_that_the_limit_cannot_be_kept():
     load = Load(Effort("fast", 0.1), cores={FAST: 0.5, FAST_HALF: 0.4})
     assert load.windows(6)[-1] == FAST_HALF
-    assert "no less to do" in load.effort.warning
+    assert "even with" in load.effort.warning
     told = load.effort.warning
     load.cores[FAST_HALF] = 0.41
     load.windows(3)

@@ -21,10 +21,9 @@ export function showFigures(status) {
   const rows = [
     ["Camera", status.camera],
     ["From the camera", `${status.rate_in.toFixed(1)} frames a second`],
-    ["Virtual camera", status.virtual_camera ?? "none"],
+    ["Virtual camera", status.virtual_camera ?? "None"],
     ["Sent again for want of a new one", String(status.repeated)],
     ["Time for a frame", Object.entries(status.stage_ms).map(([stage, ms]) => `${STAGES[stage] ?? stage} ${ms.toFixed(1)}`).join(", ") + " ms"],
-    ["Processor", `${status.cores.toFixed(2)} cores`],
     ["Memory", status.memory_bytes === null ? "–" : `${Math.round(status.memory_bytes / 1e6)} MB`],
     ["Networks", `${status.preset}, ${status.engine}`],
     ["Work for each frame", status.effort],

@@ -162,6 +162,9 @@ export class LivePage {
     const virtual = document.getElementById("virtual-camera").options[0];
     if (camera) camera.text = withoutFolder(status.camera);
     if (virtual) virtual.text = status.virtual_camera ?? "None";
+    // Long names are cut off.
+    document.getElementById("camera").title = status.camera;
+    document.getElementById("virtual-camera").title = status.virtual_camera ?? "";
   }
 
   #bindProfiles() {
