@@ -16,10 +16,9 @@ from typer.core import TyperCommand
 
 from humanseg.errors import HumansegError
 from humanseg_cli import failures
-from humanseg_cli.options import SHOWN
+from humanseg_cli.options import SHOWN, USUAL_BLUR
 
 BLUR_OPTION = "--blur-background"
-USUAL_BLUR = "0.5"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 USAGE_EXIT_CODE = 2
 FAULT_EXIT_CODE = 1
@@ -77,10 +76,10 @@ class Command(TyperCommand):
 
 
 def complete_blur(arguments: Sequence[str]) -> list[str]:
-    """Give each `--blur-background` its value: the number that follows, or else the usual one.
+    """Give each `--blur-background` its value: the number that follows, or else USUAL_BLUR.
 
     >>> complete_blur(["--blur-background", "in.mp4", "out.mp4"])
-    ['--blur-background=0.5', 'in.mp4', 'out.mp4']
+    ['--blur-background=usual', 'in.mp4', 'out.mp4']
     >>> complete_blur(["in.mp4", "out.mp4", "--blur-background", "0.8"])
     ['in.mp4', 'out.mp4', '--blur-background=0.8']
     """

@@ -45,6 +45,8 @@ def live(
     engine: of.Engine = None,
     threads: of.Threads = None,
     max_cpu: of.MaxCpu = None,
+    no_gate: of.NoGate = False,
+    gate: of.Gate = None,
     profile: of.Profile = None,
     config: of.Config = None,
     as_json: of.LineJson = False,
@@ -81,6 +83,7 @@ def live(
         "device": device,
         "engine": engine,
         "threads": threads,
+        "gate": False if no_gate else gate,
         "max_cpu": None if max_cpu is None else max_cpu / 100,
     }
     # Before the slow imports: a signal that comes meanwhile must not end the process.

@@ -86,6 +86,8 @@ MaxCpu = Annotated[
     float | None,
     _given("--max-cpu", SPEED, "PERCENT", "Of one core; does less when above.", min=1.0),
 ]
+NoGate = Annotated[bool, _hidden("--no-gate")]
+Gate = Annotated[bool | None, _hidden("--gate")]
 Profile = Annotated[str | None, _given("--profile", SPEED, "NAME", "Of the config file.")]
 Config = Annotated[Path | None, _hidden("--config")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from humanseg.errors import SettingsError
 
@@ -17,11 +17,30 @@ SHOWN = "What is shown"
 
 DEFAULT_BACKGROUND = "blur"
 
+USUAL_BLUR = "usual"
+"""Strength of `--blur-background` without a number: that of the config file, or the default."""
+
+
+def read_blur(text: str) -> str:
+    """A strength, or USUAL_BLUR, as it was given.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    if text != USUAL_BLUR:
+        try:
+            float(text)
+        except ValueError:
+            raise BadParameter(f"{text!r} is not a number.") from None
+    return text
+
+
 Blur = Annotated[
-    float | None,
+    str | None,
     Option(
         "--blur-background",
         metavar="[STRENGTH]",
+        parser=read_blur,
         help="Blur it, 0 to 1; the default, at 0.5.",
         rich_help_panel=EFFECT,
         show_default=False,
@@ -142,21 +161,28 @@ Debug = Annotated[
 ]
 
 
-def choose_background(blur: float | None, background: str | None) -> str:
+def choose_background(blur: str | None, background: str | None) -> str:
     """The one background that two options ask for, as the library takes it.
+
+    Args:
+        blur: as `read_blur` gives it; None when it was not given.
+        background: as it was given.
 
     Raises:
         SettingsError: both are given, or the strength is not from 0 to 1.
     """
-    if blur is not None and background is not None:
+    if blur is None:
+        return DEFAULT_BACKGROUND if background is None else background
+    if background is not None:
         raise SettingsError(
             "--blur-background and --background exclude each other",
             hint="give only one of them",
         )
-    if blur is not None and not 0 <= blur <= 1:
+    if blur == USUAL_BLUR:
+        return DEFAULT_BACKGROUND
+    strength = float(blur)
+    if not 0 <= strength <= 1:
         raise SettingsError(
-            f"a blur of {blur:g} is not possible", hint="give a strength from 0 to 1"
+            f"a blur of {strength:g} is not possible", hint="give a strength from 0 to 1"
         )
-    if blur is not None:
-        return f"{DEFAULT_BACKGROUND}:{blur:g}"
-    return DEFAULT_BACKGROUND if background is None else background
+    return f"{DEFAULT_BACKGROUND}:{strength:g}"

@@ -64,20 +64,28 @@ class ControlServer(Closing):
     """
 
     def __init__(
-        self, controls: Controls, path: Path | None = None, *, unix: bool = HAS_UNIX_SOCKETS
+        self,
+        controls: Controls,
+        path: Path | None = None,
+        *,
+        unix: bool = HAS_UNIX_SOCKETS,
+        listener: Listener | None = None,
     ) -> None:
-        """Take the place of the socket, also that of an instance that has died.
+        """Take the place of the socket, also that of an instance that has died, and answer.
 
         Args:
             controls: carry out the commands.
             path: of the socket; None for the user's usual one.
             unix: False takes a port of this machine instead.
+            listener: that has a place already, and is not closed here; who has connected to it
+                is answered now.
 
         Raises:
             InputError: another instance is there, or the place is not safe or cannot be written.
         """
         self._controls = controls
-        self._listener = Listener(path, unix=unix)
+        self._closes_listener = listener is None
+        self._listener = listener or Listener(path, unix=unix)
         self.path = self._listener.path
         self._clients: dict[socket.socket, _Client] = {}
         self._guard = threading.Lock()
@@ -199,7 +207,8 @@ class ControlServer(Closing):
         for each in clients.values():
             if each.thread is not threading.current_thread():
                 each.thread.join(PATIENCE)
-        self._listener.close()
+        if self._closes_listener:
+            self._listener.close()
         self._woken.close()
         self._waker.close()
 

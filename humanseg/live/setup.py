@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from humanseg.control.controls import Controls
+from humanseg.control.endpoint import Listener
 from humanseg.control.server import ControlServer
 from humanseg.frames import StreamInfo
 from humanseg.live.devices import USUAL_RATE, CameraChoice, VirtualCameraChoice, open_outputs
@@ -48,7 +49,9 @@ def open_session(
     page: WatchedSink | None = None,
     config: Path | None = None,
 ) -> Iterator[tuple[LiveSession, Controls]]:
-    """Open camera, networks, outputs and the control socket; all are closed at the end.
+    """Open the control socket, camera, outputs and networks; all are closed at the end.
+
+    Commands that come before the session runs are answered when it does.
 
     Args:
         resolve: reads the settings, also when the user asks to read them again.
@@ -67,6 +70,8 @@ def open_session(
     settings = resolve(profile)
     cv2.setNumThreads(share(settings.threads).picture)
     with contextlib.ExitStack() as stack:
+        # From first to last: a second session is refused before it opens or loads anything.
+        place = stack.enter_context(Listener())
         controls = Controls(settings.look())
         dresser = stack.enter_context(Dresser(controls))
         camera = stack.enter_context(CameraChoice(settings))
@@ -106,7 +111,7 @@ def open_session(
         LiveProfiles(controls, resolve, settings, profile, path=config)
         controls.on_camera = partial(_change_camera, session, camera)
         controls.on_virtual_camera = partial(virtual.change, stack, session)
-        stack.enter_context(ControlServer(controls))
+        stack.enter_context(ControlServer(controls, listener=place))
         yield session, controls
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from humanseg.control import server as control_socket
 from humanseg.control.controls import Controls
-from humanseg.control.endpoint import LONGEST_ADDRESS, connect, default_path
+from humanseg.control.endpoint import LONGEST_ADDRESS, Listener, connect, default_path
 from humanseg.control.server import LONGEST, MOST_CLIENTS, THREAD_NAME, ControlServer, send
 from humanseg.errors import InputError, SettingsError
 
@@ -277,6 +277,22 @@ server = ControlServer(Controls(), Path(sys.argv[1]), unix=sys.argv[2] == "True"
 print("ready", flush=True)
 time.sleep(60)
 """
+
+
+@both_kinds
+def test_who_asks_before_the_server_is_there_is_answered_then(controls, place, unix):
+    replies: list[dict[str, object]] = []
+    with Listener(place, unix=unix) as listener:
+        asking = threading.Thread(target=lambda: replies.append(send("mirror on", place)))
+        asking.start()
+        time.sleep(0.1)
+        assert not replies
+        with ControlServer(controls, listener=listener):
+            asking.join(PATIENCE)
+            assert replies[0]["ok"]
+        with pytest.raises(InputError, match="another humanseg live"):
+            Listener(place, unix=unix)
+    assert not place.exists()
 
 
 @both_kinds

@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from humanseg.control.controls import Controls
-from humanseg.errors import HumansegError, SettingsError, SinkError
+from humanseg.errors import HumansegError, InputError, SettingsError, SinkError
+from humanseg.frames import Frame, StreamInfo
 from humanseg.live import setup as live_setup
 from humanseg.live.session import LiveSession
 from humanseg.live.settings import LiveSettings
 from humanseg.live.setup import open_session
 from humanseg.segmenter import Segmenter
+from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.testing import BrightnessEngine, RecordingCamera
 
@@ -80,6 +84,20 @@ def wait(is_so: Callable[[], bool]) -> None:
         assert time.monotonic() - began < PATIENT
         assert any(thread.name == "session" for thread in threading.enumerate())
         time.sleep(0.01)
+
+
+def still_video(folder: Path) -> Path:
+    """Ten seconds in which nothing moves."""
+    target = VideoFileSink(
+        folder / "still.mp4",
+        StreamInfo(64, 48, Fraction(25), None, Fraction(1, 25), None, "still"),
+    )
+    pixels = np.full((48, 64, 3), 60, np.uint8)
+    pixels[10:40, 20:44] = 220
+    with target:
+        for index in range(250):
+            target.write(Frame(pixels, index, Fraction(index, 25), Fraction(1, 25)))
+    return folder / "still.mp4"
 
 
 def test_a_clip_is_camera_enough(recording: RecordingCamera, make_video: Any) -> None:
@@ -152,9 +170,34 @@ def test_the_virtual_camera_is_left_and_taken_again(
         assert session.status().virtual_camera is not None
 
 
-def test_two_sessions_do_not_share_a_virtual_camera(
-    recording: RecordingCamera, make_video: Any
+def test_a_second_session_is_refused_before_it_opens_or_loads_anything(
+    recording: RecordingCamera, make_video: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = LiveSettings(camera=str(make_video()), preset="fast")
+    with running(settings) as (session, _):
+        wait(lambda: session.status().frames > 5)
+
+        def refuse(*words: Any, **options: Any) -> Any:
+            raise AssertionError("a session that cannot run has begun to open things")
+
+        monkeypatch.setattr(live_setup, "open_live_segmenter", refuse)
+        monkeypatch.setattr("humanseg.live.devices.open_live", refuse)
+        with (
+            pytest.raises(InputError, match="another humanseg live is running"),
+            open_session(lambda profile: settings),
+        ):
+            pass
+        seen = session.status().frames
+        wait(lambda: session.status().frames > seen + 5)
+
+
+def test_two_sessions_do_not_share_a_virtual_camera_and_the_second_loads_no_networks(
+    recording: RecordingCamera, make_video: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(
+        live_setup, "open_live_segmenter", lambda preset, **options: loaded.append(preset)
+    )
     settings = LiveSettings(camera=str(make_video()), preset="fast")
     with (
         VirtualCameraSink(size=(48, 64), rate=25, backend=recording.name),
@@ -162,6 +205,30 @@ def test_two_sessions_do_not_share_a_virtual_camera(
         open_session(lambda profile: settings),
     ):
         pass
+    assert loaded == []
+
+
+@pytest.mark.parametrize(("gate", "least", "most"), [(True, 0.1, 0.6), (False, 1, 1)])
+def test_while_nothing_moves_the_networks_rest_unless_the_gate_is_off(
+    gate: bool,
+    least: float,
+    most: float,
+    recording: RecordingCamera,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = BrightnessEngine()
+    monkeypatch.setattr(
+        live_setup,
+        "open_live_segmenter",
+        lambda preset, **options: Segmenter.from_engine(engine),
+    )
+    settings = LiveSettings(camera=str(still_video(tmp_path)), preset="fast", gate=gate)
+    with running(settings) as (session, _):
+        wait(lambda: session.status().frames > 30)
+    # One more than the frames made the networks ready; one frame may not be finished.
+    share = (len(engine.batches) - 1) / session.status().frames
+    assert least <= share <= most + 1 / 15
 
 
 def test_without_a_virtual_camera_the_recording_goes_on_and_it_is_told(

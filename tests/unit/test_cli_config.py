@@ -19,8 +19,8 @@ from humanseg_cli.app import app
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's own config file, which is not there yet."""
     path = tmp_path / "humanseg" / "config.toml"
-    for module in ("config_file", "config_writing"):
-        monkeypatch.setattr(f"humanseg.{module}.default_path", lambda: path)
+    for module in ("file", "writing"):
+        monkeypatch.setattr(f"humanseg.config.{module}.default_path", lambda: path)
     return path
 
 

@@ -145,11 +145,11 @@ def test_every_option_of_image_reaches_the_job(job: Recorder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "background"),
     [
-        ("in.mp4 out.mp4 --blur-background", "blur:0.5"),
+        ("in.mp4 out.mp4 --blur-background", "blur"),
         ("in.mp4 out.mp4 --blur-background 0.8", "blur:0.8"),
         ("in.mp4 out.mp4 --blur-background=0.8", "blur:0.8"),
-        ("--blur-background in.mp4 out.mp4", "blur:0.5"),
-        ("in.mp4 --blur-background out.mp4", "blur:0.5"),
+        ("--blur-background in.mp4 out.mp4", "blur"),
+        ("in.mp4 --blur-background out.mp4", "blur"),
         ("--blur-background 1 in.mp4 out.mp4", "blur:1"),
         ("in.mp4 out.mp4 --background 0,255,0", "0,255,0"),
     ],
