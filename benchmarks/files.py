@@ -39,6 +39,8 @@ def run(command, target):
         words += [last, target]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        raise SystemExit(f"{words[-1]}: {found['error']['what']}")
     return {**found, "milliseconds": found["seconds"] / found["frames"] * 1000}
 
 
@@ -55,7 +57,7 @@ def main():
         for number in range(chosen.rounds):
             rounds.append({})
             for kind, command in kinds.items():
-                found = run(command, str(Path(folder) / f"{kind}.mp4"))
+                found = run(command, str(Path(folder) / f"{kind}-{number}.mp4"))
                 rounds[-1][kind] = found
                 print(
                     f"round {number + 1} of {chosen.rounds}, {kind}: {found['milliseconds']:.1f}",

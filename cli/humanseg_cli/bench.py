@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from typer import Argument, Option
 
@@ -138,31 +138,78 @@ def bench(
 def _compare_engines(
     presets: Sequence[str], device: str, threads: int | None, *, as_json: bool
 ) -> None:
-    """Print what the networks alone take on every engine of this machine."""
+    """Print what the networks alone take on every engine of this machine, and which is taken."""
     from humanseg.engines.choose import candidates, choose_device
-    from humanseg.engines.self_test import Candidate, measure
+    from humanseg.engines.self_test import Candidate, measure, quickest
     from humanseg.settings import find_preset
     from humanseg.threads import share
 
+    chosen = choose_device(device)
     able = [*candidates("cpu")]
     able += [Candidate(one.library, one.device, "f32") for one in able]
-    if choose_device(device) != "cpu":
-        able += candidates(choose_device(device))
-    found: dict[str, dict[str, float]] = {}
+    if chosen != "cpu":
+        able += candidates(chosen)
+    count = share(threads).infer
+    found: dict[str, Engines] = {}
     for preset in presets:
         if not as_json:
             _say(f"the networks of {preset}")
-        models, count = find_preset(preset).models, share(threads).infer
-        found[preset] = measure(able, models, threads=count, goal="throughput")
+        models = find_preset(preset).models
+        taken = quickest(candidates(chosen), models, threads=count, goal="throughput")
+        times = measure(able, models, threads=count, goal="throughput")
+        found[preset] = engines_of(times, taken.name)
     if as_json:
         draw.print_json(found)
         return
-    names = list(dict.fromkeys(name for times in found.values() for name in times))
+    names = list(dict.fromkeys(name for one in found.values() for name in one["milliseconds"]))
+    titles = [title for preset in found for title in (preset, "x best")]
     rows = [
-        (name, *(f"{times[name]:.1f}" if name in times else "-" for times in found.values()))
-        for name in names
+        (name, *(c for one in found.values() for c in _engine_cells(one, name))) for name in names
     ]
-    draw.show(draw.table(("ms a picture", *found), rows))
+    draw.show(draw.table(("ms a picture", *titles), rows))
+    for preset, one in found.items():
+        ratio = one["default_times_best"]
+        beside = "could not be measured" if ratio is None else f"{ratio:.2f} times the quickest"
+        print(f"--engine auto takes {one['default']} for {preset}: {beside}")
+
+
+class Engines(TypedDict):
+    """How the engines of this machine run one preset's networks.
+
+    Attributes:
+        milliseconds: a picture, by the engine's name.
+        times_best: those over the least of them.
+        default: the engine that "auto" takes.
+        default_times_best: its ratio; None where it did not run.
+    """
+
+    milliseconds: dict[str, float]
+    times_best: dict[str, float]
+    default: str
+    default_times_best: float | None
+
+
+def engines_of(times: Mapping[str, float], default: str) -> Engines:
+    """Ratios of measured engines to the quickest of them.
+
+    Args:
+        times: milliseconds a picture by the engine's name; may be empty.
+        default: name of the engine that "auto" takes.
+    """
+    best = min(times.values(), default=0.0)
+    ratios = {name: spent / best for name, spent in times.items()}
+    return {
+        "milliseconds": dict(times),
+        "times_best": ratios,
+        "default": default,
+        "default_times_best": ratios.get(default),
+    }
+
+
+def _engine_cells(engines: Engines, name: str) -> tuple[str, str]:
+    if name not in engines["milliseconds"]:
+        return "-", "-"
+    return f"{engines['milliseconds'][name]:.1f}", f"{engines['times_best'][name]:.2f}"
 
 
 def summarise(runs: Sequence[Run], references: Mapping[str, Sequence[Run]]) -> Medians:

@@ -49,6 +49,11 @@ class Candidate:
     device: str
     precision: str = "auto"
 
+    @property
+    def name(self) -> str:
+        """What would run where: "openvino cpu auto"."""
+        return f"{self.library} {self.device} {self.precision}"
+
     def open(self, models: Sequence[str], *, threads: int, goal: Goal) -> Engine:
         """Open it.
 
@@ -96,7 +101,7 @@ def quickest(
         times = measure(candidates, models, threads=threads, goal=goal)
         # An empty result is kept, too: what fails once would fail at every start.
         _write(path, {**_read(path), key: times})
-    return min(candidates, key=lambda candidate: times.get(_name(candidate), float("inf")))
+    return min(candidates, key=lambda candidate: times.get(candidate.name, float("inf")))
 
 
 def measure(
@@ -137,10 +142,6 @@ def time_engine(engine: Engine, seconds: float = SECONDS) -> float:
             return best / BATCH * 1000
 
 
-def _name(candidate: Candidate) -> str:
-    return f"{candidate.library} {candidate.device} {candidate.precision}"
-
-
 def _key(candidates: Sequence[Candidate], models: Sequence[str], threads: int, goal: str) -> str:
     """Changes with the machine, the libraries and the networks."""
     from humanseg.models import registry
@@ -149,7 +150,7 @@ def _key(candidates: Sequence[Candidate], models: Sequence[str], threads: int, g
         "processor": [platform.machine(), _processor(), os.cpu_count()],
         "versions": [_version("torch"), _version("openvino")],
         "weights": [registry.read_card(name).sha256 for name in models],
-        "candidates": [_name(candidate) for candidate in candidates],
+        "candidates": [candidate.name for candidate in candidates],
         "threads": threads,
         "goal": goal,
     }
@@ -203,7 +204,7 @@ def main() -> None:
             contextlib.suppress(Exception),
             candidate.open(job["models"], threads=job["threads"], goal=job["goal"]) as engine,
         ):
-            times[_name(candidate)] = time_engine(engine)
+            times[candidate.name] = time_engine(engine)
     print(json.dumps(times))
 
 

@@ -243,3 +243,46 @@ def test_stability_needs_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     result = CliRunner().invoke(app, ["bench", "--stability"])
     assert result.exit_code == 2
     assert "--data" in result.stderr
+
+
+@pytest.fixture
+def measured_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor on which torch, which auto does not take, is a little quicker for balanced."""
+    from humanseg.engines import choose, self_test
+
+    openvino, torch = self_test.Candidate("openvino", "cpu"), self_test.Candidate("torch", "cpu")
+
+    def measure(able: Any, models: tuple[str, ...], **_: object) -> dict[str, float]:
+        if len(models) == 1:
+            return {"openvino cpu auto": 2.0, "torch cpu auto": 5.0}
+        return {"openvino cpu auto": 11.0, "torch cpu auto": 10.0, "torch cpu f32": 40.0}
+
+    monkeypatch.setattr(choose, "candidates", lambda _: [openvino, torch])
+    monkeypatch.setattr(choose, "choose_device", lambda _: "cpu")
+    monkeypatch.setattr(self_test, "measure", measure)
+    monkeypatch.setattr(self_test, "quickest", lambda *_, **__: openvino)
+
+
+def test_engines_are_compared_with_the_quickest(measured_engines: None) -> None:
+    options = ["bench", "--engine", "all", "--presets", "fast,balanced"]
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, options)
+    assert result.exit_code == 0, result.output
+    rows = {" ".join(line.split()[:3]): line.split()[3:] for line in result.stdout.splitlines()}
+    assert rows["torch cpu auto"] == ["5.0", "2.50", "10.0", "1.00"]
+    assert rows["torch cpu f32"] == ["-", "-", "40.0", "4.00"]
+    *_, fast, balanced = result.stdout.splitlines()
+    assert fast == "--engine auto takes openvino cpu auto for fast: 1.00 times the quickest"
+    assert balanced == "--engine auto takes openvino cpu auto for balanced: 1.10 times the quickest"
+
+
+def test_engines_as_json_tell_the_ratio_of_the_default(measured_engines: None) -> None:
+    options = ["bench", "--engine", "all", "--presets", "balanced", "--json"]
+    found = json.loads(CliRunner().invoke(app, options).stdout)["balanced"]
+    assert found["default"] == "openvino cpu auto"
+    assert found["default_times_best"] == pytest.approx(1.1)
+    assert found["milliseconds"]["torch cpu f32"] == 40.0
+    assert found["times_best"]["torch cpu f32"] == 4.0
+
+
+def test_engines_that_cannot_be_measured_are_told() -> None:
+    assert bench.engines_of({}, "torch cpu auto")["default_times_best"] is None
