@@ -2,10 +2,12 @@
 
 `python benchmarks/upsampling.py [--preset NAME] [--step N]`: masks of the sample clip, enlarged to
 half its size, against its exact alpha. The unsure band is all that differs: what is surely inside
-or outside is the same for all.
+or outside is the same for all. `--train DATA` trains a small refiner on DATA/mil first and compares
+it, too, also on the validation pictures there.
 """
 
 import argparse
+import functools
 import statistics
 import time
 from pathlib import Path
@@ -28,7 +30,7 @@ GREY_EPSILON = 1e-3
 
 
 def bilinear(mask, image):
-    return resize(mask, *SIZE)
+    return resize(mask, *image.shape[:2])
 
 
 def guided_grey(mask, image):
@@ -46,12 +48,13 @@ def joint_bilateral(mask, image):
 
     Source: Kopf et al., "Joint Bilateral Upsampling", SIGGRAPH 2007.
     """
-    large = resize(mask, *SIZE)
+    size = image.shape[:2]
+    large = resize(mask, *size)
     rows, columns = np.nonzero((large > BAND[0]) & (large < BAND[1]))
     luma = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
     small = resize(luma, *mask.shape)
-    at_row = (rows + 0.5) * mask.shape[0] / SIZE[0] - 0.5
-    at_column = (columns + 0.5) * mask.shape[1] / SIZE[1] - 0.5
+    at_row = (rows + 0.5) * mask.shape[0] / size[0] - 0.5
+    at_column = (columns + 0.5) * mask.shape[1] / size[1] - 0.5
     own, total, weights = luma[rows, columns], 0.0, 1e-9
     for down in (-2, -1, 0, 1, 2):
         for right in (-2, -1, 0, 1, 2):
@@ -65,44 +68,78 @@ def joint_bilateral(mask, image):
     return large
 
 
-WAYS = (bilinear, guided_grey, guided_colour, joint_bilateral)
+WAYS = {
+    "bilinear": bilinear,
+    "guided filter, luma": guided_grey,
+    "guided filter, colour": guided_colour,
+    "joint bilateral, luma": joint_bilateral,
+}
+
+
+def trained_ways(data, preset, pictures, steps):
+    """The learned refiner, and validation pictures (BGR, truth, mask) to compare on."""
+    import learned_refiner  # torch is not wanted without it
+
+    samples = learned_refiner.read_samples(data, "mil/train", "mil/train_mask", preset, pictures)
+    network = learned_refiner.train(samples, steps)
+    numbers = sum(value.numel() for value in network.parameters())
+    stills = learned_refiner.read_samples(data, "mil/valid", "mil/valid_mask", preset)
+    ways = {f"learned, {numbers} numbers": functools.partial(learned_refiner.refine, network)}
+    return ways, [(np.ascontiguousarray(rgb[..., ::-1]), t, mask) for rgb, t, mask in stills]
+
+
+def frames_of_the_sample(preset, step):
+    """Pictures (BGR), truths and masks of the sample clip at half its size."""
+    with (
+        VideoFileSource(SAMPLES / "walk.mp4") as clip,
+        VideoFileSource(SAMPLES / "alpha" / "walk.mkv") as exact,
+        Segmenter(preset) as segmenter,
+    ):
+        for frame, alpha in zip(clip, exact, strict=True):
+            if frame.index % step == 0:
+                [mask] = segmenter.masks([frame])
+                truth = resize(alpha.pixels[..., 0].copy(), *SIZE)
+                yield resize(frame.pixels, *SIZE), truth, mask
+
+
+def compare(title, ways, pictures):
+    """Print a table: mean boundary F and Dice, median time."""
+    scores = {name: ([], [], []) for name in ways}
+    for image, truth, mask in pictures:
+        cleaned = remove_specks(mask, OPTIONS.smallest_part, OPTIONS.smallest_person)
+        for name, (edges, overlaps, times) in scores.items():
+            began = time.thread_time()
+            large = ways[name](cleaned, image)
+            times.append((time.thread_time() - began) * 1000)
+            found = shape_alpha(large, OPTIONS.low, OPTIONS.high) > 0.5
+            edges.append(boundary_f(found, truth > 127))
+            overlaps.append(dice(found, truth > 127))
+    plain = statistics.mean(scores["bilinear"][0])
+    print(f"{title:22} {'boundary F':>10} {'Dice':>7} {'ms':>6} {'gained F per ms':>16}")
+    for name, (edges, overlaps, times) in scores.items():
+        edge, spent = statistics.mean(edges), statistics.median(times)
+        gained = (edge - plain) / spent
+        print(
+            f"{name:22} {edge:10.4f} {statistics.mean(overlaps):7.4f} {spent:6.2f} {gained:16.4f}"
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--step", type=int, default=10)
+    parser.add_argument("--train", type=Path, metavar="DATA")
+    parser.add_argument("--pictures", type=int, default=400, help="to train on")
+    parser.add_argument("--steps", type=int, default=500, help="of training")
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
-    scores = {way: ([], [], []) for way in WAYS}
-    with (
-        VideoFileSource(SAMPLES / "walk.mp4") as clip,
-        VideoFileSource(SAMPLES / "alpha" / "walk.mkv") as exact,
-        Segmenter(chosen.preset) as segmenter,
-    ):
-        for frame, alpha in zip(clip, exact, strict=True):
-            if frame.index % chosen.step:
-                continue
-            [mask] = segmenter.masks([frame])
-            mask = remove_specks(mask, OPTIONS.smallest_part, OPTIONS.smallest_person)
-            truth = resize(alpha.pixels[..., 0].copy(), *SIZE) > 127
-            image = resize(frame.pixels, *SIZE)
-            for way, (edges, overlaps, times) in scores.items():
-                began = time.thread_time()
-                large = way(mask, image)
-                times.append((time.thread_time() - began) * 1000)
-                found = shape_alpha(large, OPTIONS.low, OPTIONS.high) > 0.5
-                edges.append(boundary_f(found, truth))
-                overlaps.append(dice(found, truth))
-    plain = statistics.mean(scores[bilinear][0])
-    print(f"{'':16} {'boundary F':>10} {'Dice':>7} {'ms':>6} {'gained F per ms':>16}")
-    for way, (edges, overlaps, times) in scores.items():
-        edge, spent = statistics.mean(edges), statistics.median(times)
-        gained = (edge - plain) / spent
-        name = way.__name__.replace("_", " ")
-        print(
-            f"{name:16} {edge:10.4f} {statistics.mean(overlaps):7.4f} {spent:6.2f} {gained:16.4f}"
-        )
+    ways, stills = dict(WAYS), []
+    if chosen.train:
+        learned, stills = trained_ways(chosen.train, chosen.preset, chosen.pictures, chosen.steps)
+        ways |= learned
+    compare("sample clip", ways, frames_of_the_sample(chosen.preset, chosen.step))
+    if stills:
+        compare("stills", ways, stills)
 
 
 if __name__ == "__main__":
