@@ -141,6 +141,16 @@ class MotionFinder:
         return box_mean(np.abs(change - np.float32(step)), 1)
 
 
+CHANGE_RADIUS = 3
+"""Pixels of a mask around each one, over which the picture's change is averaged."""
+
+CHANGED = 20
+"""Levels (0..255) of change from which on a place is another than the one it should be."""
+
+LARGEST_UNKNOWN = 0.1
+"""Share of such places above which a mask cannot be followed."""
+
+
 class MaskFollower:
     """Moves the last mask along with the picture.
 
@@ -168,7 +178,8 @@ class MaskFollower:
         """The mask of the frame that comes after the last one.
 
         Returns:
-            (h, w) float32, 0..1, a new array; None when there is no mask to move.
+            (h, w) float32, 0..1, a new array; None when there is no mask to move, or when motion
+            does not explain the picture, as after a cut.
         """
         if self._last is None or self._last[2] != frame.pixels.shape:
             return None
@@ -178,7 +189,12 @@ class MaskFollower:
         if min(mask.shape) >= SMALLEST_SIDE:
             still = np.zeros((*mask.shape, 2), np.float32)
             flow = np.asarray(self._flow.calc(now, before, still), np.float32)
-            moved = _taken(mask, _grid(*mask.shape) + flow)
+            origins = _grid(*mask.shape) + flow
+            change = box_mean(cv2.absdiff(_taken(before, origins), now), CHANGE_RADIUS)
+            if np.count_nonzero(change > CHANGED) > LARGEST_UNKNOWN * change.size:
+                self.reset()
+                return None
+            moved = _taken(mask, origins)
         self._last = (now, moved, shape)
         return moved
 

@@ -23,6 +23,9 @@ from humanseg.temporal import LONGEST_GAP, TemporalSmoother
 if TYPE_CHECKING:
     from humanseg.frames import Frame, Mask
 
+LONGEST_FOLLOWED = 0.2
+"""Seconds between two frames above which people may be elsewhere, and no mask is followed."""
+
 CLOSE_PATIENCE = 2.0
 """Seconds to wait at the end for networks that are still being loaded."""
 
@@ -144,6 +147,8 @@ class MaskMaker(Closing):
         if self._last is not None and _is_cut(self._last, frame):
             networks.smoother.reset()
             networks.gate.reset()
+            self._follower.reset()
+        elif self._last is not None and frame.time - self._last.time > LONGEST_FOLLOWED:
             self._follower.reset()
         self._last, self._size = frame, frame.pixels.shape[:2]
         with self._timed("infer"):

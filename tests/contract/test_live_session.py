@@ -389,18 +389,6 @@ def test_over_the_limit_it_does_less_and_says_so(monkeypatch: pytest.MonkeyPatch
     assert "preset balanced on every second frame" in seen
 
 
-def test_with_masks_of_every_second_frame_the_networks_run_half_as_often() -> None:
-    engine = BrightnessEngine()
-    with running(open_segmenter=lambda preset: Segmenter.from_engine(engine)) as live:
-        live.until_new_pictures()
-        live.masks.change("fast", 2)
-        live.until_new_pictures()
-        runs, done = len(engine.batches), live.session.status().frames
-        live.until(lambda: live.session.status().frames >= done + 40)
-        share = (len(engine.batches) - runs) / (live.session.status().frames - done)
-    assert 0.4 < share < 0.6
-
-
 def test_without_an_effect_the_networks_rest() -> None:
     engine = BrightnessEngine()
     with running(open_segmenter=lambda preset: Segmenter.from_engine(engine)) as live:

@@ -69,3 +69,10 @@ def test_the_mask_that_was_remembered_is_not_changed(scene):
     follower.remember(frame(scene[:, :640]), mask)
     follower.follow(frame(scene[:, 40:680], 1))
     assert np.array_equal(mask, mask_at(90))
+
+
+def test_after_a_cut_there_is_nothing_to_follow(scene):
+    follower = MaskFollower()
+    follower.remember(frame(scene[:, :640]), mask_at(100))
+    assert follower.follow(frame(255 - scene[::-1, :640], 1)) is None
+    assert follower.follow(frame(scene[:, :640], 2)) is None
