@@ -56,6 +56,15 @@ def bench(
     runs: Annotated[
         int, Option("--runs", metavar="N", min=1, help="Of each kind.", rich_help_panel=MEASURE)
     ] = 3,
+    encoder_preset: Annotated[
+        str,
+        Option(
+            "--encoder-preset",
+            metavar="NAME",
+            help="Of x264, for all kinds.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = "veryfast",
     presets: Annotated[
         str,
         Option("--presets", metavar="A,B,...", help="One kind each.", rich_help_panel=MEASURE),
@@ -111,7 +120,12 @@ def bench(
         return
     kinds = (CODEC, PLAIN, *_presets(presets))
     height, width = _size(size)
-    job = {"device": device, "engine": engine, "threads": threads}
+    job = {
+        "device": device,
+        "engine": engine,
+        "threads": threads,
+        "encoder_preset": encoder_preset,
+    }
     measured: dict[str, list[Run]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory(prefix="humanseg-bench-") as folder:
         source = Path(folder) / "clip.mp4"

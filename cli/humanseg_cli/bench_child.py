@@ -67,7 +67,7 @@ def run_preset(job: Mapping[str, Any]) -> tuple[int, float]:
         threads=job["threads"],
         codec=CODEC,
         crf=CRF,
-        encoder_preset=ENCODER_PRESET,
+        encoder_preset=_encoder_preset(job),
     )
     return done.frames, done.seconds
 
@@ -87,7 +87,7 @@ def run_plain(job: Mapping[str, Any]) -> tuple[int, float]:
             source.info,
             codec=CODEC,
             crf=CRF,
-            encoder_preset=ENCODER_PRESET,
+            encoder_preset=_encoder_preset(job),
             copy_from=Path(job["source"]),
             threads=shares.encode,
         ) as sink,
@@ -109,7 +109,7 @@ def run_codec(job: Mapping[str, Any]) -> tuple[int, float]:
         encoder = target.add_stream(
             "libx264",
             rate=stream.average_rate,
-            options={"crf": str(CRF), "preset": ENCODER_PRESET},
+            options={"crf": str(CRF), "preset": _encoder_preset(job)},
         )
         encoder.width, encoder.height = stream.width, stream.height
         encoder.pix_fmt = "yuv420p"
@@ -119,6 +119,10 @@ def run_codec(job: Mapping[str, Any]) -> tuple[int, float]:
             count += 1
         target.mux(encoder.encode(None))
     return count, time.perf_counter() - began
+
+
+def _encoder_preset(job: Mapping[str, Any]) -> str:
+    return str(job.get("encoder_preset", ENCODER_PRESET))
 
 
 def make_clip(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Children:
 
 def test_kinds_are_measured_in_alternation(children: Children) -> None:
     options = "--size 640x360 --frames 50 --runs 2 --presets fast,best --engine torch --threads 2"
+    options += " --encoder-preset superfast"
     result = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["bench", "in.mp4", *options.split()])
     assert result.exit_code == 0, result.output
     clip, *runs = children.jobs
@@ -77,6 +78,7 @@ def test_kinds_are_measured_in_alternation(children: Children) -> None:
     assert {(job["engine"], job["threads"], job["device"]) for job in runs} == {
         ("torch", 2, "auto")
     }
+    assert {job["encoder_preset"] for job in runs} == {"superfast"}
     assert not Path(clip["target"]).exists()
     [row] = [line for line in result.stdout.splitlines() if line.strip().startswith("best")]
     assert "8.00" in row.split()

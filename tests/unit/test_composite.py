@@ -20,18 +20,24 @@ def frame(pixels):
     return Frame(pixels, 0, Fraction(0))
 
 
+@pytest.mark.parametrize("linear_light", [False, True])
 @given(images, images)
 @settings(max_examples=50)
-def test_alpha_one_is_the_foreground_and_alpha_zero_the_background(foreground, background):
+def test_alpha_one_is_the_foreground_and_alpha_zero_the_background(
+    linear_light, foreground, background
+):
     ones, zeros = np.ones((7, 9), np.float32), np.zeros((7, 9), np.float32)
-    np.testing.assert_array_equal(blend(foreground, background, ones), foreground)
-    np.testing.assert_array_equal(blend(foreground, background, zeros), background)
+    inside = blend(foreground, background, ones, linear_light=linear_light)
+    outside = blend(foreground, background, zeros, linear_light=linear_light)
+    np.testing.assert_array_equal(inside, foreground)
+    np.testing.assert_array_equal(outside, background)
 
 
+@pytest.mark.parametrize("linear_light", [False, True])
 @given(images, images, arrays(np.float32, (7, 9), elements=st.floats(0, 1, width=32)))
 @settings(max_examples=50)
-def test_a_blend_lies_between_its_layers(foreground, background, alpha):
-    mixed = blend(foreground, background, alpha).astype(int)
+def test_a_blend_lies_between_its_layers(linear_light, foreground, background, alpha):
+    mixed = blend(foreground, background, alpha, linear_light=linear_light).astype(int)
     low = np.minimum(foreground, background).astype(int)
     high = np.maximum(foreground, background).astype(int)
     assert (mixed >= low - 1).all()
