@@ -236,3 +236,26 @@ def test_every_frame_comes_back_once_in_order_with_a_mask_of_its_own(look_ahead,
         assert mask.min() >= 0
         assert mask.max() <= 1
     assert len({id(mask) for _, mask in pairs}) == len(pairs)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    look_ahead=st.integers(0, 2),
+    seed=st.integers(0, 2**31),
+    rates=st.lists(st.sampled_from([5, 30, 120]), min_size=4, max_size=8),
+)
+def test_masks_never_leave_0_to_1(look_ahead, seed, rates):
+    random = np.random.default_rng(seed)
+    smoother = TemporalSmoother(SmoothingOptions(look_ahead=look_ahead))
+    time, shown = Fraction(0), []
+    for index, rate in enumerate(rates):
+        pixels = np.roll(SCENE, int(random.integers(-9, 10)), axis=1)
+        mask = random.choice([0, 0.1, 0.5, 0.9, 1], (36, 64)).astype(np.float32)
+        shown += smoother.push(Frame(pixels, index, time), cv2.GaussianBlur(mask, (0, 0), 2))
+        time += Fraction(1, rate)
+    shown += smoother.flush()
+    assert len(shown) == len(rates)
+    for _, mask in shown:
+        assert mask.dtype == np.float32
+        assert mask.min() >= 0
+        assert mask.max() <= 1
