@@ -76,9 +76,10 @@ def summary(done: Summary, *, unit: str = "frames") -> None:
     counted = f"{done.frames:,}"
     if done.promised is not None and done.promised != done.frames:
         counted += f" of about {done.promised:,}"
+    counted_in = unit.removesuffix("s") if counted == "1" else unit
     copied = f", {' and '.join(done.copied)} copied" if done.copied else ""
     console.print(
-        f"{counted} {unit} of {done.width}x{done.height} in {done.seconds:.1f} s, "
+        f"{counted} {counted_in} of {done.width}x{done.height} in {done.seconds:.1f} s, "
         f"{done.rate:.1f} {unit} a second{copied}",
         soft_wrap=True,
     )

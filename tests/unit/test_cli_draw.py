@@ -3,10 +3,11 @@ from __future__ import annotations
 import io
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from humanseg.pipeline import Progress
+from humanseg.pipeline import Progress, Summary
 from humanseg_cli import draw
 
 
@@ -88,3 +89,26 @@ def test_long_paths_are_not_broken_in_a_pipe(monkeypatch: pytest.MonkeyPatch) ->
 def test_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     draw.show(draw.table(("name", "size"), [("[bold]x[/bold]", "1")]))
     assert "[bold]x[/bold]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"), [(1, "1 picture of 64x48"), (2, "2 pictures of 64x48")]
+)
+def test_the_summary_counts_one_and_many(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, frames: int, told: str
+) -> None:
+    done = Summary(
+        target=tmp_path / "out",
+        frames=frames,
+        promised=frames,
+        width=64,
+        height=48,
+        seconds=1.0,
+        preset="fast",
+        engine="a double",
+        stage_seconds={},
+        copied=(),
+        warnings=(),
+    )
+    draw.summary(done, unit="pictures")
+    assert told in capsys.readouterr().out
