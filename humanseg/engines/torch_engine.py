@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,15 @@ from humanseg.models import registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     Recorded = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 WARM_UPS = 3
 """Runs before a graph is recorded, in which libraries choose their ways and take their memory."""
+
+RUNS_BEFORE_FREEZING = 8
+"""Batches of one shape after which it is worth a second to have all the others of it go quicker."""
 
 
 def has_bfloat16() -> bool:
@@ -30,6 +36,8 @@ def has_bfloat16() -> bool:
 
 class TorchEngine(Closing):
     """Batch norms folded, channels_last, and half-size numbers where the device is built for them.
+
+    On a processor, networks that see one shape of batch again and again are frozen into a graph.
 
     The CUDA and MPS paths follow torch's documentation; they were never run by the authors.
     """
@@ -69,6 +77,8 @@ class TorchEngine(Closing):
         self._device = torch.device(device)
         self._recorded: dict[tuple[int, ...], Recorded] = {}
         self._record: Callable[[Any, tuple[int, ...]], Recorded] = RecordedRun
+        self._frozen: dict[tuple[int, ...], Any] = {}
+        self._runs: Counter[tuple[int, ...]] = Counter()
         self._name = f"torch {device} {precision}"
 
     @property
@@ -84,10 +94,21 @@ class TorchEngine(Closing):
             if self._device.type == "cuda":
                 return self._replay(batch)
             # torch wants arrays it could write to, though it never does.
-            writable = np.require(batch, requirements="W")
-            probability = self._serving(torch.from_numpy(writable).to(self._device))
+            images = torch.from_numpy(np.require(batch, requirements="W")).to(self._device)
+            probability = self._network_for(images)(images)
             result: NDArray[np.float32] = probability.cpu().numpy()
         return result
+
+    def _network_for(self, images: Tensor) -> Any:
+        """The networks as they are, or frozen for this shape of batch."""
+        shape = tuple(images.shape)
+        if self._device.type != "cpu" or shape in self._frozen:
+            return self._frozen.get(shape, self._serving)
+        self._runs[shape] += 1
+        if self._runs[shape] <= RUNS_BEFORE_FREEZING:
+            return self._serving
+        self._frozen[shape] = _freeze(self._serving, images)
+        return self._frozen[shape]
 
     def _replay(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run a recorded graph; batches are padded to few sizes, each of which is recorded once."""
@@ -99,7 +120,22 @@ class TorchEngine(Closing):
     def close(self) -> None:
         """Give back the networks' memory."""
         self._recorded.clear()
+        self._frozen.clear()
         self._serving = None
+
+
+def _freeze(serving: Any, images: Tensor) -> Any:
+    """The same networks as a graph without attributes, for images of one shape.
+
+    Source: torch.jit.freeze in torch's documentation. torch calls it deprecated; its successors
+    compile for minutes, or call a C++ compiler that users do not have.
+    """
+    import torch
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        graph = torch.jit.trace(serving, images.clone(), check_trace=False)  # type: ignore[no-untyped-call]
+        return torch.jit.freeze(graph)
 
 
 class RecordedRun:

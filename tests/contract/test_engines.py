@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from humanseg.engines import choose, openvino_engine, self_test
+from humanseg.engines import choose, openvino_engine, self_test, torch_engine
 from humanseg.engines.choose import choose_device, has_openvino, open_engine
 from humanseg.engines.openvino_engine import OpenVinoEngine
 from humanseg.engines.self_test import Candidate, quickest, time_engine
@@ -75,6 +75,26 @@ def test_results_are_the_callers_own(engine):
     kept = first.copy()
     engine.infer(255 - batch)
     np.testing.assert_array_equal(first, kept)
+
+
+def test_torch_freezes_a_shape_that_comes_often_and_its_results_stay(shared_weights, monkeypatch):
+    frozen = []
+    freeze = torch_engine._freeze
+
+    def noted(serving, images):
+        frozen.append(tuple(images.shape))
+        return freeze(serving, images)
+
+    monkeypatch.setattr(torch_engine, "_freeze", noted)
+    often = RANDOM.integers(0, 255, (2, 48, 32, 3), np.uint8)
+    rare = RANDOM.integers(0, 255, (1, 32, 48, 3), np.uint8)
+    with make("torch", shared_weights) as engine:
+        first = engine.infer(often)
+        for _ in range(torch_engine.RUNS_BEFORE_FREEZING + 3):
+            last = engine.infer(often)
+        engine.infer(rare)
+    assert frozen == [often.shape]
+    np.testing.assert_allclose(last, first, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
