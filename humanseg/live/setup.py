@@ -30,10 +30,14 @@ from humanseg.stopwatch import Stopwatch
 from humanseg.threads import share
 
 if TYPE_CHECKING:
+    from humanseg.live.settings import LiveSettings
     from humanseg.sinks.watched import WatchedSink
 
 MOST_THREADS = 2
 """Of the networks: a frame is small, more threads take more time to meet than they save."""
+
+USUAL_SIZE = (720, 1280)
+"""(height, width) that most webcams give."""
 
 HANG_SECONDS = 10.0
 """Without a frame, after which a camera is taken for lost even if its driver says nothing."""
@@ -58,7 +62,8 @@ def open_session(
         profile: to begin with.
         has_virtual_camera: False for only looking, or recording.
         record: video file to write, too.
-        page: sink for those who watch in a browser; the virtual camera may be missing then.
+        page: sink for those who watch in a browser; virtual camera and camera may be missing then,
+            for they can be chosen on the page.
         config: file that `resolve` reads; None for the user's own.
 
     Yields:
@@ -75,7 +80,10 @@ def open_session(
         controls = Controls(settings.look())
         dresser = stack.enter_context(Dresser(controls))
         camera = stack.enter_context(CameraChoice(settings))
-        source = stack.enter_context(Reopened(camera.open, patience=HANG_SECONDS))
+        expected = None if page is None else _expected(settings)
+        source = stack.enter_context(
+            Reopened(camera.open, expected=expected, patience=HANG_SECONDS)
+        )
         virtual = VirtualCameraChoice(settings, source.info)
         recorder = None if record is None else stack.enter_context(_recorder(record, source.info))
         outputs = open_outputs(
@@ -113,6 +121,13 @@ def open_session(
         controls.on_virtual_camera = partial(virtual.change, stack, session)
         stack.enter_context(ControlServer(controls, listener=place))
         yield session, controls
+
+
+def _expected(settings: LiveSettings) -> StreamInfo:
+    """What a camera most likely gives that is not there yet."""
+    height, width = settings.size or USUAL_SIZE
+    rate = Fraction(settings.fps or USUAL_RATE).limit_denominator(1001)
+    return StreamInfo(width, height, rate, None, 1 / rate, None, str(settings.camera))
 
 
 def _change_camera(session: LiveSession, choice: CameraChoice, words: str) -> str:

@@ -50,7 +50,7 @@ class Reopened(Closing):
         *,
         pauses: Sequence[float] = PAUSES,
         on_state: Callable[[SourceState], None] | None = None,
-        patient: bool = False,
+        expected: StreamInfo | None = None,
         patience: float | None = None,
         steady_seconds: float = STEADY_SECONDS,
         clock: Clock | None = None,
@@ -61,14 +61,15 @@ class Reopened(Closing):
             open_source: opens it; what it gives must be closable from any thread.
             pauses: seconds before the first, second ... attempt after a loss; the last repeats.
             on_state: called with each new state, by the thread that reads (ENDED: that closes).
-            patient: wait also for a source that cannot be opened at first.
+            expected: wait for a source that cannot be opened at first, and give this for its facts
+                until it can; None raises instead.
             patience: seconds without a frame after which the source is lost even if it hangs
                 inside a read; that takes a thread more. None leaves it to the source.
             steady_seconds: pauses start at the shortest again once it was live for so long.
             clock: a test's; None for the system's.
 
         Raises:
-            SourceError: it cannot be opened, and we are not `patient`.
+            SourceError: it cannot be opened, and nothing is `expected`.
         """
         self.error: HumansegError | None = None
         self.losses = 0
@@ -85,10 +86,15 @@ class Reopened(Closing):
         self._attempts = 0
         self._joint = _Joint()
         self._source: Source | None = None
-        self._info: StreamInfo | None = None
+        self._info: StreamInfo
         self._name = "camera"
-        if not patient:
+        try:
             self._hold(open_source())
+        except SourceError as error:
+            if expected is None:
+                raise
+            self._info = expected
+            self._lose(error)
 
     @property
     def state(self) -> SourceState:
@@ -97,15 +103,7 @@ class Reopened(Closing):
 
     @property
     def info(self) -> StreamInfo:
-        """Facts about the stream, as it was opened the last time.
-
-        Raises:
-            SourceError: it was never open.
-        """
-        if self._info is None:
-            raise self.error or SourceError(
-                "has not been opened yet", subject=self._name, hint="wait for its first frame"
-            )
+        """Facts about the stream, as it was opened the last time, or as was expected."""
         return self._info
 
     def describe(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from humanseg.control.controls import Controls
-from humanseg.errors import HumansegError, InputError, SettingsError, SinkError
+from humanseg.errors import HumansegError, InputError, SettingsError, SinkError, SourceError
 from humanseg.frames import Frame, StreamInfo
 from humanseg.live import setup as live_setup
 from humanseg.live.session import LiveSession
@@ -23,6 +23,7 @@ from humanseg.live.setup import open_session
 from humanseg.segmenter import Segmenter
 from humanseg.sinks.video_file import VideoFileSink
 from humanseg.sinks.virtual_camera import VirtualCameraSink
+from humanseg.sinks.watched import WatchedSink
 from humanseg.testing import BrightnessEngine, RecordingCamera
 
 PATIENT = 60.0
@@ -98,6 +99,21 @@ def still_video(folder: Path) -> Path:
         for index in range(250):
             target.write(Frame(pixels, index, Fraction(index, 25), Fraction(1, 25)))
     return folder / "still.mp4"
+
+
+def test_with_a_page_the_camera_may_come_later(make_video: Any) -> None:
+    settings = LiveSettings(camera="/dev/video77", preset="fast", always_on=True)
+    with WatchedSink() as page, running(settings, page=page) as (session, controls):
+        wait(lambda: session.status().camera_state == "lost")
+        controls.apply(f"camera {make_video()}")
+        wait(lambda: session.status().frames > 10)
+        assert session.status().camera_state == "live"
+
+
+def test_without_a_page_a_missing_camera_is_said_at_once() -> None:
+    settings = LiveSettings(camera="/dev/video77", preset="fast")
+    with pytest.raises(SourceError, match="video77"), open_session(lambda profile: settings):
+        pass
 
 
 def test_a_clip_is_camera_enough(recording: RecordingCamera, make_video: Any) -> None:

@@ -156,13 +156,16 @@ def test_a_mistake_is_no_loss(error: Exception) -> None:
     assert camera.is_closed
 
 
-def test_a_patient_source_waits_for_its_camera() -> None:
+def test_a_source_that_is_expected_is_waited_for() -> None:
     clock = Clock()
-    source = Reopened(Opener(missing(), missing(), Camera(2)), clock=clock, patient=True)
-    with pytest.raises(SourceError, match="not been opened"):
-        _ = source.info
+    expected = StreamInfo(64, 48, Fraction(30), None, Fraction(1, 30), None, "a camera to come")
+    source = Reopened(Opener(missing(), missing(), Camera(2)), clock=clock, expected=expected)
+    assert source.info == expected
+    assert source.state is SourceState.LOST
+    assert "no such camera" in str(source.error)
     assert len(list(islice(source, 2))) == 2
-    assert clock.pauses == [1, 2]
+    assert clock.pauses == [1]
+    assert source.info.width == 8
     assert source.describe() == "camera 8x6 10 fps"
 
 
