@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from humanseg.errors import WeightsError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from humanseg.models.ensemble import Ensemble
 
@@ -31,6 +31,9 @@ NETWORKS: Mapping[str, str] = {
 """Architecture name -> "module:class"; imported only when a network is built."""
 
 WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights"
+STATISTICS = ("running_mean", "running_var")
+"""Ends of the names of what batch norms gather."""
+
 SHARES_FILE = "ensemble.shares"
 REINSTALL_HINT = "reinstall humanseg: pip install --force-reinstall humanseg"
 
@@ -174,6 +177,8 @@ def save(
 ) -> Card:
     """Write weights as fp16 safetensors with their card beside them.
 
+    Statistics of batch norms, and whatever else leaves fp16's range, stay float32.
+
     Args:
         network: whose state is written.
         folder: is made when missing.
@@ -187,7 +192,7 @@ def save(
     import torch
 
     tensors = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
+        key: _stored(key, value).contiguous()
         for key, value in network.state_dict().items()
         if value.dtype != torch.int64  # batch norm's step counters serve only training
     }
@@ -206,6 +211,14 @@ def save(
     (folder / f"{name}.safetensors").write_bytes(content)
     (folder / f"{name}.toml").write_text(_card_text(card), encoding="utf-8")
     return card
+
+
+def _stored(name: str, value: Tensor) -> Tensor:
+    # A variance of 70,000 is infinite in fp16, and its channel would be lost without a word.
+    if not value.is_floating_point() or name.endswith(STATISTICS):
+        return value
+    half = value.half()
+    return half if bool(half.isfinite().all()) else value
 
 
 def _card_text(card: Card) -> str:

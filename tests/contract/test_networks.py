@@ -87,6 +87,19 @@ def test_folding_batch_norm_changes_nothing(network):
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-3)
 
 
+def test_numbers_beyond_half_precision_survive_saving(tmp_path):
+    network = build("linknet", 8)
+    state = network.state_dict()
+    variance = next(name for name in state if name.endswith("running_var"))
+    weight = next(name for name in state if name.endswith("weight"))
+    state[variance].fill_(70_000)
+    state[weight].view(-1)[0] = -1e6
+    save_small(tmp_path, network)
+    loaded = registry.load("small", tmp_path).state_dict()
+    assert float(loaded[variance].min()) == 70_000
+    assert float(loaded[weight].view(-1)[0]) == -1e6
+
+
 def test_ensemble_is_the_weighted_sum_of_its_members():
     torch.manual_seed(1)
     members = [build(name, WIDTH).eval() for name in ENSEMBLE]
@@ -155,9 +168,9 @@ def test_an_unknown_network_is_named_with_the_known_ones():
         build("resnet", 16)
 
 
-def save_small(folder):
+def save_small(folder, network=None):
     return registry.save(
-        build("linknet", 8),
+        network or build("linknet", 8),
         folder,
         "small",
         architecture="linknet",
