@@ -24,10 +24,13 @@ from humanseg.protocols import Goal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Lane = list[Any]
+    """Requests that answer for one picture together, each for a part of the networks."""
+
 CACHE_SECONDS = 30 * 24 * 3600
 
-GRAPH_REVISION = 1
-"""Counts changes of `models.ensemble.Serving` and the networks; older cached graphs are unused."""
+GRAPH_REVISION = 2
+"""Counts changes of the networks and of what serves them; older cached graphs are unused."""
 
 
 def import_openvino() -> Any:
@@ -45,12 +48,13 @@ def import_openvino() -> Any:
 
 
 class OpenVinoEngine(Closing):
-    """One graph for the whole ensemble, compiled once for every size of picture it meets.
+    """Graphs of an ensemble's networks, compiled once for every size of picture they meet.
 
-    Pictures go through one by one, so that a batch of one costs no more than its share of four,
-    and no batch is padded. Fixed shapes are measurably faster than dynamic ones, and a video has
-    only one. The graph is kept in the user's cache folder: converting it anew takes seconds and all
-    of torch.
+    For latency the networks are dealt out to the threads: layers as small as these lose more time
+    where two threads meet after each of them than two threads save. Pictures go through one by one,
+    so that a batch of one costs no more than its share of four, and no batch is padded. Fixed
+    shapes are measurably faster than dynamic ones, and a video has only one. The graph is kept in
+    the user's cache folder: converting it anew takes seconds and all of torch.
     """
 
     def __init__(
@@ -68,8 +72,8 @@ class OpenVinoEngine(Closing):
         Args:
             models: names of weights.
             threads: of the processor.
-            goal: "latency" gives all threads to one picture; "throughput" one to each of several,
-                which do not wait for each other.
+            goal: "latency" gives all threads to one picture, and each its share of the networks;
+                "throughput" one to each of several pictures, which do not wait for each other.
             precision: "f32", "bf16", or "auto" for what OpenVINO holds best on this processor.
             weights: folder they lie in.
             cache: folder of converted graphs; None takes the user's cache folder.
@@ -81,19 +85,22 @@ class OpenVinoEngine(Closing):
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
         self._model = _read_or_convert(self._core, models, weights, folder)
+        self._lane_count = threads if goal == "throughput" else 1
+        self._groups = dealt_out(len(models), threads if goal == "latency" else 1)
         self._properties: dict[str, Any] = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads if goal == "throughput" else 1,
+            "INFERENCE_NUM_THREADS": max(self._lane_count, threads // len(self._groups)),
+            "NUM_STREAMS": self._lane_count,
             "PERFORMANCE_HINT": goal.upper(),
+            # Graphs that know nothing of each other would be bound to the same cores.
+            "ENABLE_CPU_PINNING": goal == "throughput",
         }
-        self._streams = threads if goal == "throughput" else 1
         if precision != "auto":
             self._properties["INFERENCE_PRECISION_HINT"] = precision
         if os.access(folder, os.W_OK):
             self._properties["CACHE_DIR"] = str(folder)
         chosen = precision if precision != "auto" else self._default_precision()
         self._name = f"openvino cpu {chosen}"
-        self._compiled: dict[tuple[int, ...], list[Any]] = {}
+        self._compiled: dict[tuple[int, ...], list[Lane]] = {}
 
     @property
     def name(self) -> str:
@@ -103,22 +110,27 @@ class OpenVinoEngine(Closing):
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (N, h, w) float32 of a batch (N, h, w, 3) uint8 BGR."""
         found = np.empty(batch.shape[:3], np.float32)
-        requests = self._requests(batch.shape[1:])
-        for index in range(len(batch) + len(requests)):
-            request = requests[index % len(requests)]
-            if index >= len(requests):
-                request.wait()
-                found[index - len(requests)] = request.get_output_tensor(0).data[0]
+        lanes = self._lanes(batch.shape[1:])
+        for index in range(len(batch) + len(lanes)):
+            lane = lanes[index % len(lanes)]
+            if index >= len(lanes):
+                found[index - len(lanes)] = _probability(lane)
             if index < len(batch):
-                request.start_async({0: batch[index : index + 1]}, share_inputs=True)
+                for request in lane:
+                    request.start_async({0: batch[index : index + 1]}, share_inputs=True)
         return found
 
-    def _requests(self, shape: tuple[int, ...]) -> list[Any]:
-        """What runs side by side, for pictures (h, w, 3)."""
+    def _lanes(self, shape: tuple[int, ...]) -> list[Lane]:
+        """What takes pictures (h, w, 3) at the same time, one a lane."""
         if shape not in self._compiled:
             self._model.reshape([1, *shape])
-            compiled = self._core.compile_model(self._model, "CPU", self._properties)
-            self._compiled[shape] = [compiled.create_infer_request() for _ in range(self._streams)]
+            parts = [
+                self._core.compile_model(_part(self._model, group), "CPU", self._properties)
+                for group in self._groups
+            ]
+            self._compiled[shape] = [
+                [part.create_infer_request() for part in parts] for _ in range(self._lane_count)
+            ]
         return self._compiled[shape]
 
     def close(self) -> None:
@@ -128,6 +140,42 @@ class OpenVinoEngine(Closing):
     def _default_precision(self) -> str:
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in capabilities else "f32"
+
+
+def dealt_out(count: int, threads: int) -> list[list[int]]:
+    """Numbers of networks in a group for each thread, to and fro, since neighbours differ most.
+
+    >>> dealt_out(4, 2), dealt_out(1, 2), dealt_out(4, 1)
+    ([[0, 3], [1, 2]], [[0]], [[0, 1, 2, 3]])
+    """
+    groups: list[list[int]] = [[] for _ in range(min(count, threads))]
+    for number in range(count):
+        turn, place = divmod(number, len(groups))
+        groups[place if turn % 2 == 0 else -1 - place].append(number)
+    return groups
+
+
+def _part(model: Any, numbers: Sequence[int]) -> Any:
+    """The graph of some of the networks."""
+    part = model.clone()
+    for number, result in enumerate(list(part.get_results())):
+        if number not in numbers:
+            part.remove_result(result)
+    return part
+
+
+def _probability(lane: Lane) -> NDArray[np.float32]:
+    """What the requests of a lane found, when they have: (h, w), 0..1."""
+    shares = []
+    for request in lane:
+        request.wait()
+        shares += [tensor.data[0] for tensor in request.output_tensors]
+    logits = np.asarray(np.sum(shares, axis=0), np.float32)
+    # The logistic function, in a form that no number overflows.
+    probability: NDArray[np.float32] = np.tanh(logits * np.float32(0.5))
+    probability *= np.float32(0.5)
+    probability += np.float32(0.5)
+    return probability
 
 
 def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Path) -> Any:
@@ -180,14 +228,14 @@ def _prune(cache: Path) -> None:
 
 
 def convert(models: Sequence[str], weights: Path) -> Any:
-    """Make OpenVINO's graph of an ensemble; imports torch.
+    """Make OpenVINO's graph of an ensemble, with an output for each network; imports torch.
 
     Raises:
         WeightsError: weights are missing or damaged.
     """
-    from humanseg.models.ensemble import Serving
+    from humanseg.models.ensemble import ServingApart
 
-    return graph_of(Serving(registry.load_ensemble(models, weights)).eval())
+    return graph_of(ServingApart(registry.load_ensemble(models, weights)).eval())
 
 
 def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:

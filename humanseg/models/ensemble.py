@@ -51,10 +51,33 @@ class Serving(nn.Module):
         self._dtype = dtype
 
     def forward(self, batch: Tensor) -> Tensor:
-        # A strided view, not a copy: channels_last is what the convolutions want.
-        image = batch.permute(0, 3, 1, 2).to(self._dtype) / 255
-        rgb = torch.flip(image, [1]).contiguous(memory_format=torch.channels_last)
-        return torch.sigmoid(self.network(rgb)[:, 0].float())
+        return torch.sigmoid(self.network(_rgb(batch, self._dtype))[:, 0].float())
+
+
+class ServingApart(nn.Module):
+    """The same for an engine that runs the networks side by side.
+
+    (N, h, w, 3) uint8 BGR -> one (N, h, w) float32 a network, whose sum is the ensemble's logits.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.networks = ensemble.networks
+        self._shares = ensemble.shares
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        rgb = _rgb(batch, torch.float32)
+        return tuple(
+            share * network(rgb)[:, 0]
+            for share, network in zip(self._shares, self.networks, strict=True)
+        )
+
+
+def _rgb(batch: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, h, w, 3) uint8 BGR -> (N, 3, h, w) RGB 0..1."""
+    # A strided view, not a copy: channels_last is what the convolutions want.
+    image = batch.permute(0, 3, 1, 2).to(dtype) / 255
+    return torch.flip(image, [1]).contiguous(memory_format=torch.channels_last)
 
 
 def fuse_batch_norm(module: nn.Module) -> nn.Module:

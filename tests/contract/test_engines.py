@@ -8,6 +8,8 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from humanseg.engines import choose, openvino_engine, self_test, torch_engine
 from humanseg.engines.choose import choose_device, has_openvino, open_engine
@@ -75,6 +77,29 @@ def test_results_are_the_callers_own(engine):
     kept = first.copy()
     engine.infer(255 - batch)
     np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize(
+    ("goal", "threads"), [("latency", 2), ("latency", 3), ("throughput", 1), ("throughput", 2)]
+)
+def test_however_networks_share_the_threads_the_masks_are_the_same(shared_weights, goal, threads):
+    batch = RANDOM.integers(0, 255, (3, 32, 48, 3), np.uint8)
+    options = {"precision": "f32", "weights": shared_weights, "cache": shared_weights / "cache"}
+    with OpenVinoEngine(MODELS, threads=1, **options) as alone:
+        expected = alone.infer(batch)
+    with OpenVinoEngine(MODELS, threads=threads, goal=goal, **options) as engine:
+        np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-5)
+        np.testing.assert_allclose(engine.infer(batch[:1]), expected[:1], atol=1e-5)
+
+
+@given(count=st.integers(1, 9), threads=st.integers(1, 16))
+def test_every_network_is_dealt_to_one_thread(count, threads):
+    groups = openvino_engine.dealt_out(count, threads)
+    assert len(groups) == min(count, threads)
+    assert sorted(number for group in groups for number in group) == list(range(count))
+    sizes = [len(group) for group in groups]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_torch_freezes_a_shape_that_comes_often_and_its_results_stay(shared_weights, monkeypatch):
