@@ -163,10 +163,11 @@ def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0
     if not stays.any():
         return np.zeros_like(mask)
     _, haze = cv2.connectedComponents((mask > HAZE).astype(np.uint8), connectivity=8)
+    is_staying = stays[labels]
     joined = np.zeros(int(haze.max()) + 1, bool)
-    joined[np.unique(haze[stays[labels]])] = True
+    joined[haze[is_staying]] = True
     # A part that goes may hang on to one that stays by haze alone.
-    kept = joined[haze] & (stays[labels] | (inside == 0))
+    kept = joined[haze] & (is_staying | (inside == 0))
     return _fill_holes(np.where(kept, mask, np.float32(0)), smallest)
 
 
