@@ -77,24 +77,27 @@ def golden_pictures(preset, engine, frames):
 
 
 def composites(frame, alpha):
-    """One picture of each output and of each way to blend, of one frame."""
+    """One picture of each output and of each way to blend, of one frame, in BGR and in planes."""
     careful = PRESETS["balanced"].blend
     wrapped = dataclasses.replace(careful, light_wrap=0.6)
+    green = Color((64, 177, 0))
     ways = {
-        "composite-green": (Color((64, 177, 0)), "composite", None),
-        "composite-green-careful": (Color((64, 177, 0)), "composite", careful),
-        "composite-green-wrapped": (Color((64, 177, 0)), "composite", wrapped),
-        "composite-blur": (Blur(), "composite", careful),
-        "alpha": (Blur(), "alpha", careful),
-        "foreground": (Blur(), "foreground", careful),
-    }
-    found = {
-        name: small(Compositor(*way).compose(frame, alpha).pixels) for name, way in ways.items()
+        "composite-green": Compositor(green),
+        "composite-green-careful": Compositor(green, options=careful),
+        "composite-green-wrapped": Compositor(green, options=wrapped),
+        "composite-blur": Compositor(Blur(), options=careful),
+        "composite-blur-plain": Compositor(Blur()),
+        "mask": Compositor(Blur(), "mask"),
+        "alpha": Compositor(Blur(), "alpha", careful),
+        "alpha-premultiplied": Compositor(Blur(), "alpha", careful, premultiplied=True),
+        "foreground": Compositor(Blur(), "foreground", careful),
     }
     planes = planes_of(frame.pixels, Coding("bt709", "tv"))
     planar = PlanarFrame(planes, frame.index, frame.time)
-    for name in ("composite-green-careful", "composite-blur"):
-        found[f"planar-{name}"] = small(Compositor(*ways[name]).compose(planar, alpha).pixels)
+    found = {name: small(way.compose(frame, alpha).pixels) for name, way in ways.items()}
+    for name, way in ways.items():
+        if name.startswith(("composite", "mask")):  # the others leave the planes
+            found[f"planar-{name}"] = small(way.compose(planar, alpha).pixels)
     return found
 
 
