@@ -2,7 +2,8 @@
 
 torch 2.13 adds up the gradient of an enlargement pixel by pixel. Enlarging to twice the size has a
 gradient that is one convolution: each pixel gets 1/4, 3/4, 3/4 and 1/4 of its neighbours in a row
-and in a column. The enlargement repeats the last pixel beyond the frame's edge; so does the gradient.
+and in a column. The enlargement repeats the last pixel beyond the frame's edge, and so does the
+gradient.
 """
 
 from __future__ import annotations
