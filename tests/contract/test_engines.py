@@ -79,18 +79,23 @@ def test_results_are_the_callers_own(engine):
     np.testing.assert_array_equal(first, kept)
 
 
-@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
-@pytest.mark.parametrize(
-    ("goal", "threads"), [("latency", 2), ("latency", 3), ("throughput", 1), ("throughput", 2)]
-)
-def test_however_networks_share_the_threads_the_masks_are_the_same(shared_weights, goal, threads):
+def test_however_networks_share_the_threads_the_masks_are_the_same(shared_weights, tmp_path):
+    if not has_openvino():
+        pytest.skip("OpenVINO is not installed")
     batch = RANDOM.integers(0, 255, (3, 32, 48, 3), np.uint8)
-    options = {"precision": "f32", "weights": shared_weights, "cache": shared_weights / "cache"}
-    with OpenVinoEngine(MODELS, threads=1, **options) as alone:
-        expected = alone.infer(batch)
-    with OpenVinoEngine(MODELS, threads=threads, goal=goal, **options) as engine:
-        np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-5)
-        np.testing.assert_allclose(engine.infer(batch[:1]), expected[:1], atol=1e-5)
+    found = []
+    for number, (goal, threads) in enumerate(
+        [("latency", 1), ("latency", 2), ("latency", 3), ("throughput", 1), ("throughput", 2)]
+    ):
+        # Each has a cache of its own: with OpenVINO 2026.4 on a processor with AMX, this process
+        # of the tests dies of the next signal once it has read a compiled graph back.
+        cache = tmp_path / str(number)
+        options = {"precision": "f32", "weights": shared_weights, "cache": cache}
+        with OpenVinoEngine(MODELS, threads=threads, goal=goal, **options) as engine:
+            found.append((engine.infer(batch), engine.infer(batch[:1])))
+    for masks, first in found[1:]:
+        np.testing.assert_allclose(masks, found[0][0], atol=1e-5)
+        np.testing.assert_allclose(first, found[0][0][:1], atol=1e-5)
 
 
 @given(count=st.integers(1, 9), threads=st.integers(1, 16))
