@@ -42,7 +42,9 @@ def write(tmp_path):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_configs_can_be_read_and_built(path):
     config = read_config(path)
-    assert config.name == path.stem
+    name, _, later_run = path.stem.partition("-")
+    assert config.name == name
+    assert config.start_from == (name if later_run else "")
     assert registry.build(config.network, config.width) is not None
 
 
