@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from humanseg.models.blocks import ConvNormRelu, Normalize, ResidualBlock
+from humanseg.models.blocks import ConvNormRelu, Normalize, ResidualBlock, enlarge_bilinear
 
 BRANCHES = 4
 BLOCKS = 2
@@ -32,9 +32,7 @@ def _shrink(in_channels: int, out_channels: int, times: int) -> nn.Sequential:
 
 
 def _enlarge(features: Tensor, like: Tensor) -> Tensor:
-    return nn.functional.interpolate(
-        features, size=like.shape[-2:], mode="bilinear", align_corners=False
-    )
+    return enlarge_bilinear(features, (like.shape[-2], like.shape[-1]))
 
 
 class Arrival(nn.Module):
