@@ -15,7 +15,7 @@ from humanseg.pixels import resize
 from humanseg.protocols import Engine, Goal
 from humanseg.refine import Refiner
 from humanseg.settings import find_preset
-from humanseg.sizes import Fit, fit
+from humanseg.sizes import NETWORK_PIXELS, Fit, fit
 from humanseg.threads import share
 
 if TYPE_CHECKING:
@@ -57,17 +57,20 @@ class Segmenter(Closing):
             WeightsError: weights are missing or damaged.
         """
         chosen = find_preset(preset)
-        self._flip = chosen.flip
+        self._flip, self._pixels = chosen.flip, chosen.pixels
         self._engine = open_engine(
             chosen.models, engine=engine, device=device, threads=share(threads).infer, goal=goal
         )
         self._refiner = Refiner(chosen.refine)
 
     @classmethod
-    def from_engine(cls, engine: Engine, *, flip: bool = False) -> Self:
+    def from_engine(
+        cls, engine: Engine, *, flip: bool = False, pixels: int = NETWORK_PIXELS
+    ) -> Self:
         """Make a segmenter of an engine that is open already; it is closed with the segmenter."""
         segmenter = cls.__new__(cls)
-        segmenter._flip, segmenter._engine, segmenter._refiner = flip, engine, Refiner()
+        segmenter._flip, segmenter._pixels = flip, pixels
+        segmenter._engine, segmenter._refiner = engine, Refiner()
         return segmenter
 
     @property
@@ -102,7 +105,7 @@ class Segmenter(Closing):
             groups.setdefault((height, width), []).append(index)
         masks: dict[int, Mask] = {}
         for (height, width), indices in groups.items():
-            place = fit(height, width)
+            place = fit(height, width, pixels=self._pixels)
             inputs = np.stack([_shrink(_glance(frames[index], place), place) for index in indices])
             found = self._infer(inputs)
             masks.update(zip(indices, (_crop(mask, place) for mask in found), strict=True))

@@ -10,6 +10,7 @@ from humanseg.blending import BlendOptions
 from humanseg.errors import SettingsError
 from humanseg.gate import NO_GATE, GateOptions
 from humanseg.refine import RefineOptions
+from humanseg.sizes import NETWORK_PIXELS
 from humanseg.temporal import SmoothingOptions
 
 ENSEMBLE = ("unet", "sdunet", "linknet", "hrnet")
@@ -22,6 +23,7 @@ class Preset:
     Attributes:
         models: names of weights; several are one ensemble.
         flip: average each mask with that of the mirror image, at twice the cost.
+        pixels: area at which the networks see a frame.
         smoothing: of masks over time; files are smoothed with its look-ahead.
         gate: when the networks may be left out, because nothing moves.
         refine: from mask to alpha.
@@ -31,6 +33,7 @@ class Preset:
 
     models: tuple[str, ...]
     flip: bool = False
+    pixels: int = NETWORK_PIXELS
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
@@ -48,6 +51,7 @@ PRESETS: Mapping[str, Preset] = {
     "best": Preset(
         models=ENSEMBLE,
         flip=True,
+        pixels=256 * 192,
         smoothing=SmoothingOptions(look_ahead=2),
         gate=NO_GATE,
         blend=CAREFUL,

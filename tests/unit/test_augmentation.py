@@ -12,7 +12,7 @@ pytest.importorskip("albumentations", reason="the extra 'training' is not instal
 from humanseg_training import damage
 from humanseg_training.augment import Augmenter, Sample
 from humanseg_training.batches import Batches
-from humanseg_training.config import Augmentation
+from humanseg_training.config import Augmentation, Stage
 
 QUIET = Augmentation(
     empty=0,
@@ -154,6 +154,19 @@ def test_the_study_saw_portrait_format_only(root, small_config):
     batches = Batches(config, root)
     shapes = {batches.batch(step, pixels=27648).images.shape[2:] for step in range(8)}
     assert shapes == {(192, 144)}
+
+
+def test_a_stage_of_many_sizes_draws_an_area_for_each_step(root, small_config):
+    batches = Batches(small_config(), root)
+    plain, wide = Stage(1024, 1.0, 1e-3), Stage(1024, 1.0, 1e-3, pixels_up_to=4096)
+    assert {batches.area(step, plain) for step in range(9)} == {1024}
+    areas = [batches.area(step, wide) for step in range(200)]
+    assert areas == [Batches(small_config(), root).area(step, wide) for step in range(200)]
+    assert 1024 <= min(areas) < 1100
+    assert 3800 < max(areas) <= 4096
+    # Even in logarithm: as many above the geometric mean as below.
+    assert 70 < sum(area > 2048 for area in areas) < 130
+    assert "1024 to 4096 pixels" in str(wide)
 
 
 def test_processes_make_the_parts_of_one_batch(root, small_config):

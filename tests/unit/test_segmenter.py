@@ -86,6 +86,13 @@ def test_batches_are_as_large_as_what_is_there():
     assert engine.batches == [(3, 128, 224, 3)]
 
 
+def test_networks_may_see_more_of_a_frame():
+    engine = BrightnessEngine()
+    [mask] = Segmenter.from_engine(engine, pixels=2 * 128 * 224).masks([picture(720, 1280)])
+    assert engine.batches == [(1, 176, 320, 3)]
+    assert mask.shape == (176, 313)
+
+
 def test_flip_averages_with_the_mirror_image():
     plain = Segmenter.from_engine(LeftEngine()).masks([picture(90, 160)])[0]
     flipped = Segmenter.from_engine(LeftEngine(), flip=True).masks([picture(90, 160)])[0]

@@ -107,6 +107,7 @@ def test_a_wrong_key_names_the_nearest_known_one(write):
         ("width = 4", 'width = 4\ndevice = "tpu"', "one of auto, cpu, cuda"),
         ("width = 4", 'width = 4\ntuner_behind = ["a"]', "either a `network` or"),
         ("epochs = 1", "epochs = 0", "epochs above 0"),
+        ("epochs = 1", "epochs = 1\npixels_up_to = 9", "must not be below its 'pixels'"),
         ('[[data]]\nimages = "i"', "[[data]]", "either `images` and `masks`, or a `manifest`"),
         ("[[data]]", '[[data]]\nmanifest = "m.csv"', "either `images` and `masks`, or"),
         ("[[data]]", "[[data]]\nshare = -1", "a share and a weight above 0"),

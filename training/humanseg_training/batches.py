@@ -11,7 +11,7 @@ import numpy as np
 from humanseg.errors import TrainingDataError
 from humanseg.sizes import input_size
 from humanseg_training.augment import Augmenter, Sample
-from humanseg_training.config import Config, DataSet
+from humanseg_training.config import Config, DataSet, Stage
 from humanseg_training.data import (
     Faults,
     Pair,
@@ -30,6 +30,9 @@ FRAME_SHAPES = (((4, 3), 0.4), ((3, 4), 0.2), ((9, 16), 0.25), ((1, 1), 0.15))
 
 STUDY_SHAPES = (((4, 3), 1.0),)
 """The study's networks saw portrait format only."""
+
+AREA_STREAM = 2**31
+"""Sets the random numbers of a step's area apart from those of its samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ class Batches:
     def picture_count(self) -> int:
         """Pictures that may be trained on: the length of an epoch in samples."""
         return sum(len(samples) for samples in self._sets)
+
+    def area(self, step: int, stage: Stage) -> int:
+        """Pixels of a step's samples: the stage's, or drawn between its two (even in logarithm)."""
+        if stage.pixels_up_to <= stage.pixels:
+            return stage.pixels
+        random = np.random.default_rng([self._config.seed, step, AREA_STREAM])
+        return round(stage.pixels * (stage.pixels_up_to / stage.pixels) ** random.random())
 
     def batch(self, step: int, *, pixels: int, part: int = 0, parts: int = 1) -> Batch:
         """Make the batch of one step; all its samples have one shape of the size rule.

@@ -48,11 +48,18 @@ class Stage:
         pixels: area of the network's input; 27648 is full size, 6912 half.
         epochs: passes over as many samples as the sets have pictures; may be a fraction.
         learning_rate: peak of the schedule.
+        pixels_up_to: if above `pixels`, each batch has an area of its own between the two, so that
+            the network is at home at all sizes that presets use.
     """
 
     pixels: int
     epochs: float
     learning_rate: float
+    pixels_up_to: int = 0
+
+    def __str__(self) -> str:
+        sizes = f"{self.pixels} to {self.pixels_up_to}" if self.pixels_up_to else str(self.pixels)
+        return f"{self.epochs:g} epochs at {sizes} pixels"
 
 
 @dataclass(frozen=True, slots=True)

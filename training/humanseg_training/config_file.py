@@ -132,6 +132,8 @@ def _faults(config: Config) -> Iterator[str]:
     for stage in config.stages:
         if not (stage.pixels > 0 and stage.epochs > 0):
             yield "each stage needs pixels and epochs above 0"
+        if stage.pixels_up_to and stage.pixels_up_to < stage.pixels:
+            yield "'pixels_up_to' of a stage must not be below its 'pixels'"
     if bool(config.network) == bool(config.tuner_behind):
         yield "needs either a `network` or `tuner_behind`"
     for key, least in LEAST.items():

@@ -33,7 +33,8 @@ class _Steps(Dataset[tuple[int, Batch]]):
         return self._schedule.steps
 
     def __getitem__(self, step: int) -> tuple[int, Batch]:
-        pixels = self._schedule.at(step).stage.pixels
+        stage = self._schedule.at(step).stage
+        pixels = self._batches.area(step, stage)
         return step, self._batches.batch(step, pixels=pixels, part=self._part, parts=self._parts)
 
 

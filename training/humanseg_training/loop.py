@@ -232,7 +232,7 @@ def _training_table(config: Config, steps: int, picture_count: int) -> dict[str,
     return {
         "data": [data.name for data in config.data],
         "backgrounds": config.backgrounds,
-        "stages": [f"{stage.epochs:g} epochs at {stage.pixels} pixels" for stage in config.stages],
+        "stages": [str(stage) for stage in config.stages],
         "pictures": picture_count,
         "epochs": round(steps * config.batch / picture_count, 1),
         "steps": steps,
