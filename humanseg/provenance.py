@@ -45,7 +45,9 @@ def provenance(
         InputError: the source, the preset or a card of its weights cannot be read.
     """
     options = find_preset(preset)
-    shares = registry.read_shares() if len(options.models) > 1 else {}
+    is_ensemble = len(options.models) > 1
+    shares = registry.read_shares() if is_ensemble else {}
+    halved = registry.read_halved() if is_ensemble else ()
     settings: dict[str, Any] = {
         "preset": preset,
         "background": str(background),
@@ -54,6 +56,8 @@ def provenance(
         "threads": share(threads).infer,
         "models": list(options.models),
         "flip": options.flip,
+        "areas": list(options.areas),
+        "halved": [name for name in halved if name in options.models],
         "smoothing": dataclasses.asdict(options.smoothing),
         "refine": dataclasses.asdict(options.refine),
     }

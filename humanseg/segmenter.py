@@ -57,7 +57,7 @@ class Segmenter(Closing):
             WeightsError: weights are missing or damaged.
         """
         chosen = find_preset(preset)
-        self._flip, self._pixels = chosen.flip, chosen.pixels
+        self._flip, self._areas = chosen.flip, chosen.areas
         self._engine = open_engine(
             chosen.models, engine=engine, device=device, threads=share(threads).infer, goal=goal
         )
@@ -65,11 +65,11 @@ class Segmenter(Closing):
 
     @classmethod
     def from_engine(
-        cls, engine: Engine, *, flip: bool = False, pixels: int = NETWORK_PIXELS
+        cls, engine: Engine, *, flip: bool = False, areas: Sequence[int] = (NETWORK_PIXELS,)
     ) -> Self:
         """Make a segmenter of an engine that is open already; it is closed with the segmenter."""
         segmenter = cls.__new__(cls)
-        segmenter._flip, segmenter._pixels = flip, pixels
+        segmenter._flip, segmenter._areas = flip, tuple(areas)
         segmenter._engine, segmenter._refiner = engine, Refiner()
         return segmenter
 
@@ -96,6 +96,8 @@ class Segmenter(Closing):
     def masks(self, frames: Sequence[Frame | Image]) -> list[Mask]:
         """Masks at network size, (h, w) float32 0..1, in the shape of each picture.
 
+        Where the networks see several sizes, it is the largest of them.
+
         Args:
             frames: frames, or (H, W, 3) uint8 BGR arrays; sizes may differ.
         """
@@ -105,11 +107,16 @@ class Segmenter(Closing):
             groups.setdefault((height, width), []).append(index)
         masks: dict[int, Mask] = {}
         for (height, width), indices in groups.items():
-            place = fit(height, width, pixels=self._pixels)
-            inputs = np.stack([_shrink(_glance(frames[index], place), place) for index in indices])
-            found = self._infer(inputs)
-            masks.update(zip(indices, (_crop(mask, place) for mask in found), strict=True))
+            places = [fit(height, width, pixels=area) for area in self._areas]
+            alike = [frames[index] for index in indices]
+            found = (self._masks_at(alike, place) for place in places)
+            masks.update(zip(indices, map(_mean, zip(*found, strict=True)), strict=True))
         return [masks[index] for index in range(len(frames))]
+
+    def _masks_at(self, frames: Sequence[Frame | Image], place: Fit) -> list[Mask]:
+        """Masks of frames of one size, as the networks see them at one place."""
+        inputs = np.stack([_shrink(_glance(frame, place), place) for frame in frames])
+        return [_crop(mask, place) for mask in self._infer(inputs)]
 
     def _infer(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not self._flip:
@@ -153,3 +160,12 @@ def _shrink(pixels: Image, place: Fit) -> Image:
 def _crop(mask: Mask, place: Fit) -> Mask:
     inner = mask[place.top : place.top + place.height, place.left : place.left + place.width]
     return np.ascontiguousarray(inner)
+
+
+def _mean(masks: Sequence[Mask]) -> Mask:
+    """The mean of masks of one frame, at the size of the largest."""
+    if len(masks) == 1:
+        return masks[0]
+    height, width = max(mask.shape for mask in masks)
+    total = sum(resize(mask, height, width) for mask in masks)
+    return np.asarray(total * np.float32(1 / len(masks)), np.float32)

@@ -23,7 +23,7 @@ class Preset:
     Attributes:
         models: names of weights; several are one ensemble.
         flip: average each mask with that of the mirror image, at twice the cost.
-        pixels: area at which the networks see a frame.
+        areas: in which the networks see a frame, in pixels; the masks of several are averaged.
         smoothing: of masks over time; files are smoothed with its look-ahead.
         gate: when the networks may be left out, because nothing moves.
         refine: from mask to alpha.
@@ -33,7 +33,7 @@ class Preset:
 
     models: tuple[str, ...]
     flip: bool = False
-    pixels: int = NETWORK_PIXELS
+    areas: tuple[int, ...] = (NETWORK_PIXELS,)
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
@@ -51,7 +51,7 @@ PRESETS: Mapping[str, Preset] = {
     "best": Preset(
         models=ENSEMBLE,
         flip=True,
-        pixels=256 * 192,
+        areas=(160 * 128, 320 * 240),
         smoothing=SmoothingOptions(look_ahead=2),
         gate=NO_GATE,
         blend=CAREFUL,

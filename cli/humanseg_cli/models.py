@@ -28,7 +28,11 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
             {
                 "weights": [_fields(card) for card in cards],
                 "presets": {
-                    name: {"models": list(preset.models), "flip": preset.flip}
+                    name: {
+                        "models": list(preset.models),
+                        "flip": preset.flip,
+                        "areas": list(preset.areas),
+                    }
                     for name, preset in PRESETS.items()
                 },
             }
@@ -42,7 +46,8 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
 
 def _about(preset: Preset) -> str:
     flipped = ", and flipped" if preset.flip else ""
-    return f"{preset.about} ({' + '.join(preset.models)}{flipped})"
+    sizes = f", in {len(preset.areas)} sizes" if len(preset.areas) > 1 else ""
+    return f"{preset.about} ({' + '.join(preset.models)}{flipped}{sizes})"
 
 
 def _fields(card: Card) -> dict[str, object]:

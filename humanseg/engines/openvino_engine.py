@@ -86,7 +86,7 @@ class OpenVinoEngine(Closing):
         self._core = openvino.Core()
         self._model = _read_or_convert(self._core, models, weights, folder)
         self._lane_count = threads if goal == "throughput" else 1
-        self._groups = dealt_out(len(models), threads if goal == "latency" else 1)
+        self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)
         self._properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": max(self._lane_count, threads // len(self._groups)),
             "NUM_STREAMS": self._lane_count,
@@ -142,15 +142,22 @@ class OpenVinoEngine(Closing):
         return "bf16" if "BF16" in capabilities else "f32"
 
 
-def dealt_out(count: int, threads: int) -> list[list[int]]:
-    """Numbers of networks in a group for each thread, to and fro, since neighbours differ most.
+def _by_cost(models: Sequence[str], weights: Path) -> list[int]:
+    """Numbers of an ensemble's networks, those that see half the size last."""
+    is_ensemble = set(models) == set(registry.read_shares(weights))
+    halved = registry.read_halved(weights) if is_ensemble else ()
+    return sorted(range(len(models)), key=lambda number: models[number] in halved)
 
-    >>> dealt_out(4, 2), dealt_out(1, 2), dealt_out(4, 1)
+
+def dealt_out(numbers: Sequence[int], threads: int) -> list[list[int]]:
+    """Numbers of networks, dearest first, in a group for each thread; dealt to and fro.
+
+    >>> dealt_out([0, 1, 2, 3], 2), dealt_out([0], 2), dealt_out([0, 1, 2, 3], 1)
     ([[0, 3], [1, 2]], [[0]], [[0, 1, 2, 3]])
     """
-    groups: list[list[int]] = [[] for _ in range(min(count, threads))]
-    for number in range(count):
-        turn, place = divmod(number, len(groups))
+    groups: list[list[int]] = [[] for _ in range(min(len(numbers), threads))]
+    for index, number in enumerate(numbers):
+        turn, place = divmod(index, len(groups))
         groups[place if turn % 2 == 0 else -1 - place].append(number)
     return groups
 
@@ -212,6 +219,7 @@ def _key(models: Sequence[str], weights: Path) -> str:
     facts = {
         "weights": [card.sha256 for card in cards],
         "shares": registry.read_shares(weights),
+        "halved": registry.read_halved(weights),
         "openvino": openvino.__version__,
         "revision": GRAPH_REVISION,
     }

@@ -259,8 +259,31 @@ def load_ensemble(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> Ensemb
     from humanseg.models.ensemble import Ensemble
 
     shares = read_shares(folder)
-    chosen = [shares.get(name, 0.0) for name in names] if set(names) == set(shares) else None
-    return Ensemble([load(name, folder) for name in names], chosen).eval()
+    if set(names) != set(shares):
+        return Ensemble([load(name, folder) for name in names]).eval()
+    members = load_members(names, read_halved(folder), folder)
+    return Ensemble(members, [shares[name] for name in names]).eval()
+
+
+def load_members(
+    names: Sequence[str], halved: Sequence[str], folder: Path = WEIGHTS_FOLDER
+) -> list[nn.Module]:
+    """Load networks as an ensemble shows them its pictures: those of `halved` at half the size.
+
+    Raises:
+        WeightsError: weights are missing or damaged, or of a network that half a size does not fit.
+    """
+    from humanseg.models.ensemble import HalfSize
+
+    networks = {name: load(name, folder) for name in names}
+    for name in halved:
+        if not hasattr(networks[name], "encoder"):
+            raise WeightsError(
+                f"'{name}' cannot see half the size: its sides must be multiples of 16",
+                subject=folder,
+                hint="halve networks on an ImageNet encoder only",
+            )
+    return [HalfSize(net) if name in halved else net for name, net in networks.items()]
 
 
 def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
@@ -269,24 +292,46 @@ def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
     Raises:
         WeightsError: the file cannot be read.
     """
+    return _read_shares_file(folder)[0]
+
+
+def read_halved(folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
+    """Names of the ensemble's members that see the picture at half the size.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    return _read_shares_file(folder)[1]
+
+
+def _read_shares_file(folder: Path) -> tuple[dict[str, float], tuple[str, ...]]:
     path = folder / SHARES_FILE
     try:
-        members = tomllib.loads(path.read_text(encoding="utf-8"))["shares"]
-        shares = {str(name): float(share) for name, share in members.items()}
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        shares = {str(name): float(share) for name, share in fields["shares"].items()}
         if not all(share > 0 for share in shares.values()):
             raise ValueError("every share must be above 0")
-        return shares
+        halved = tuple(str(name) for name in fields.get("size", {}).get("halved", ()))
+        if not set(halved) <= set(shares):
+            raise ValueError("what is halved must have a share")
+        return shares, halved
     except FileNotFoundError:
-        return {}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return {}, ()
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(
             f"is no file of shares: {error}", subject=path, hint=REINSTALL_HINT
         ) from error
 
 
-def save_shares(shares: Mapping[str, float], fit: Mapping[str, Any], folder: Path) -> Path:
-    """Write the fitted shares of an ensemble, and how they were fitted."""
+def save_shares(
+    shares: Mapping[str, float],
+    fit: Mapping[str, Any],
+    folder: Path,
+    *,
+    halved: Sequence[str] = (),
+) -> Path:
+    """Write the fitted shares of an ensemble, which members see half the size, and the fit."""
     path = folder / SHARES_FILE
-    sections = {"shares": shares, "fit": fit}
-    path.write_text(_sections_text(sections), encoding="utf-8")
+    size = {"size": {"halved": list(halved)}} if halved else {}
+    path.write_text(_sections_text({"shares": shares, **size, "fit": fit}), encoding="utf-8")
     return path

@@ -98,9 +98,26 @@ def test_however_networks_share_the_threads_the_masks_are_the_same(shared_weight
         np.testing.assert_allclose(first, found[0][0][:1], atol=1e-5)
 
 
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("size", [(192, 144), (128, 224), (64, 48)])
+def test_engines_show_half_the_size_alike(tmp_path, size):
+    torch.manual_seed(2)
+    facts = {"width": 16, "training": {}, "scores": {}}
+    for name, kind in (("first", "sdunet"), ("second", "linknet")):
+        kind = f"efficient-{kind}"
+        registry.save(registry.build(kind, 16), tmp_path, name, architecture=kind, **facts)
+    registry.save_shares({"first": 0.5, "second": 0.5}, {}, tmp_path, halved=["first"])
+    batch = RANDOM.integers(0, 255, (1, *size, 3), np.uint8)
+    with make("torch", tmp_path) as plain, make("openvino", tmp_path) as other:
+        np.testing.assert_allclose(other.infer(batch), plain.infer(batch), atol=2e-4)
+    # Whoever sees less has less to do, and its turn comes last.
+    assert openvino_engine._by_cost(MODELS, tmp_path) == [1, 0]
+    assert openvino_engine._by_cost(["first"], tmp_path) == [0]
+
+
 @given(count=st.integers(1, 9), threads=st.integers(1, 16))
 def test_every_network_is_dealt_to_one_thread(count, threads):
-    groups = openvino_engine.dealt_out(count, threads)
+    groups = openvino_engine.dealt_out(range(count), threads)
     assert len(groups) == min(count, threads)
     assert sorted(number for group in groups for number in group) == list(range(count))
     sizes = [len(group) for group in groups]

@@ -6,7 +6,7 @@ import torch
 from humanseg.errors import WeightsError
 from humanseg.models import registry
 from humanseg.models.efficientnet_lite import EfficientNetLite, load_published
-from humanseg.models.ensemble import Ensemble, Serving, fuse_batch_norm
+from humanseg.models.ensemble import Ensemble, HalfSize, Serving, fuse_batch_norm
 from humanseg.models.registry import NETWORKS, build
 from humanseg.settings import ENSEMBLE
 
@@ -116,6 +116,58 @@ def test_shares_must_fit_the_members(shares):
     members = [build("unet", WIDTH), build("unet", WIDTH)]
     with pytest.raises(ValueError, match="shares"):
         Ensemble(members, shares)
+
+
+class Brightness(torch.nn.Module):
+    """Logits that are the brightness, of pictures whose sizes it notes."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def forward(self, image):
+        self.sizes.append(tuple(image.shape[-2:]))
+        return image.mean(1, keepdim=True)
+
+
+def test_half_size_shows_half_and_answers_at_the_whole():
+    network = Brightness()
+    image = torch.zeros(1, 3, 64, 48)
+    image[..., 24:] = 1
+    logits = HalfSize(network)(image)
+    assert network.sizes == [(32, 24)]
+    assert logits.shape == (1, 1, 64, 48)
+    assert logits[..., :23].max() == 0
+    assert logits[..., 25:].min() == 1
+
+
+def test_members_of_a_folder_see_half_the_size_as_its_shares_say(tmp_path):
+    torch.manual_seed(1)
+    facts = {"width": 16, "training": {}, "scores": {}}
+    for name in ("one", "two"):
+        network = registry.build("efficient-linknet", 16)
+        registry.save(network, tmp_path, name, architecture="efficient-linknet", **facts)
+    image = torch.rand(1, 3, 64, 48)
+    shares = {"one": 0.75, "two": 0.25}
+    registry.save_shares(shares, {}, tmp_path, halved=["two"])
+    assert registry.read_shares(tmp_path) == shares
+    assert registry.read_halved(tmp_path) == ("two",)
+    one, two = (registry.load(name, tmp_path) for name in shares)
+    with torch.inference_mode():
+        found = registry.load_ensemble(["two", "one"], tmp_path)(image)
+        torch.testing.assert_close(found, 0.75 * one(image) + 0.25 * HalfSize(two)(image))
+        # Alone, and in another company, a network sees all there is.
+        torch.testing.assert_close(registry.load_ensemble(["two"], tmp_path)(image), two(image))
+
+
+def test_only_networks_that_take_it_are_halved(tmp_path):
+    facts = {"width": 4, "training": {}, "scores": {}}
+    registry.save(registry.build("unet", 4), tmp_path, "old", architecture="unet", **facts)
+    with pytest.raises(WeightsError, match="'old' cannot see half the size"):
+        registry.load_members(["old"], ["old"], tmp_path)
+    registry.save_shares({"old": 1.0}, {}, tmp_path, halved=["new"])
+    with pytest.raises(WeightsError, match="what is halved must have a share"):
+        registry.read_shares(tmp_path)
 
 
 def test_serving_takes_bgr_bytes():

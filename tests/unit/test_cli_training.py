@@ -194,9 +194,17 @@ def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     arguments = ["fit-ensemble", *files, "--config", str(config), "--data", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert seen == [(["one", "two"], {"holdout": 20, "folder": tmp_path})]
-    assert ["two", "0.7500"] in [line.split() for line in result.stdout.splitlines()]
+    assert seen == [(["one", "two"], {"holdout": 20, "halved": [], "folder": tmp_path})]
+    assert ["two", "0.7500", "full"] in [line.split() for line in result.stdout.splitlines()]
     assert "two = 0.75" in (tmp_path / "ensemble.shares").read_text()
+
+    result = CliRunner().invoke(app, [*arguments, "--halved", "two"])
+    assert seen[-1][1]["halved"] == ["two"]
+    assert ["two", "0.7500", "half"] in [line.split() for line in result.stdout.splitlines()]
+    assert 'halved = ["two"]' in (tmp_path / "ensemble.shares").read_text()
+    result = CliRunner().invoke(app, [*arguments, "--halved", "three"])
+    assert result.exit_code == 2
+    assert "--halved names three" in result.stderr
 
     other = str(tmp_path / "elsewhere" / "two.safetensors")
     result = CliRunner().invoke(app, ["fit-ensemble", files[0], other, *arguments[3:]])

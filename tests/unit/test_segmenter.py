@@ -22,6 +22,18 @@ class LeftEngine(BrightnessEngine):
         return found
 
 
+class ByHeight(BrightnessEngine):
+    """Masks tell the height at which they were made, in thousands."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def infer(self, batch):
+        self.shapes.append(batch.shape)
+        return np.full(batch.shape[:3], batch.shape[1] / 1000, np.float32)
+
+
 def picture(height, width, value=None):
     if value is None:
         return RANDOM.integers(0, 255, (height, width, 3), np.uint8)
@@ -86,11 +98,13 @@ def test_batches_are_as_large_as_what_is_there():
     assert engine.batches == [(3, 128, 224, 3)]
 
 
-def test_networks_may_see_more_of_a_frame():
-    engine = BrightnessEngine()
-    [mask] = Segmenter.from_engine(engine, pixels=2 * 128 * 224).masks([picture(720, 1280)])
-    assert engine.batches == [(1, 176, 320, 3)]
-    assert mask.shape == (176, 313)
+def test_networks_may_see_a_frame_in_several_sizes():
+    engine = ByHeight()
+    areas = (128 * 224, 2 * 128 * 224)
+    first, second = Segmenter.from_engine(engine, areas=areas).masks([picture(720, 1280)] * 2)
+    assert engine.shapes == [(2, 128, 224, 3), (2, 176, 320, 3)]
+    assert first.shape == second.shape == (176, 313)
+    np.testing.assert_allclose(first, (128 + 176) / 2 / 1000, atol=1e-6)
 
 
 def test_flip_averages_with_the_mirror_image():

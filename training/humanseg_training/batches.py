@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +98,9 @@ class Batches:
         if stage.pixels_up_to <= stage.pixels:
             return stage.pixels
         random = np.random.default_rng([self._config.seed, step, AREA_STREAM])
-        return round(stage.pixels * (stage.pixels_up_to / stage.pixels) ** random.random())
+        share = float(random.random())
+        smallest, largest = math.log(stage.pixels), math.log(stage.pixels_up_to)
+        return round(math.exp(smallest + share * (largest - smallest)))
 
     def batch(self, step: int, *, pixels: int, part: int = 0, parts: int = 1) -> Batch:
         """Make the batch of one step; all its samples have one shape of the size rule.

@@ -29,6 +29,7 @@ def fit_ensemble(
     data: Sequence[DataSet],
     *,
     holdout: int,
+    halved: Sequence[str] = (),
     folder: Path = registry.WEIGHTS_FOLDER,
 ) -> dict[str, float]:
     """Fit the softmax weights of an ensemble on the held-out pictures of its training sets.
@@ -38,6 +39,7 @@ def fit_ensemble(
         root: folder of all data.
         data: sets the members were trained on.
         holdout: the members' own `holdout`: every so many-th picture was kept out.
+        halved: names of the members that see the pictures at half the size.
         folder: of the weights.
 
     Returns:
@@ -47,7 +49,7 @@ def fit_ensemble(
         TrainingDataError: a set is missing, or nothing is held out.
         WeightsError: weights are missing or damaged.
     """
-    networks = [registry.load(name, folder) for name in names]
+    networks = registry.load_members(names, halved, folder)
     groups = [
         group for item in data for group in _groups(networks, list_pairs(root, item), item, holdout)
     ]
