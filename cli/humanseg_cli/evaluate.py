@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from humanseg.errors import SettingsError
+from humanseg.sizes import NETWORK_PIXELS
 from humanseg_cli import draw
 from humanseg_cli.options import PICTURES, Debug, Flip, Images, Json, Names, PictureData
 from humanseg_cli.weights import named_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from humanseg_training.evaluate import PictureScore, Scores
     from humanseg_training.predict import Predict
 
@@ -34,6 +37,19 @@ def evaluate(
         ),
     ] = 0,
     flip: Flip = False,
+    area: Annotated[
+        list[int] | None,
+        Option(
+            "--area",
+            metavar="PIXELS",
+            min=256,
+            max=4_000_000,
+            help="Area in which networks see a picture (27648 unless you say otherwise); several "
+            "are averaged.",
+            rich_help_panel=PICTURES,
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -41,13 +57,13 @@ def evaluate(
 
     [bold]humanseg evaluate balanced --data data/valid --worst 5[/bold]
     """
-    predict = make_predictor(names, flip=flip)
+    predict = make_predictor(names, flip=flip, areas=area or ())
     from humanseg_training.config import DataSet
     from humanseg_training.evaluate import evaluate as score
 
     scores = score(data, DataSet(images, masks), predict)
     if as_json:
-        draw.print_json({"names": names, "flip": flip, **_fields(scores, worst)})
+        draw.print_json({"names": names, "flip": flip, "areas": area, **_fields(scores, worst)})
         return
     # Four names would leave no room for the figures beside them.
     print(" + ".join(names) + (", flipped too" if flip else ""))
@@ -68,7 +84,7 @@ def evaluate(
         draw.show(draw.table(("worst", "Dice", "IoU", "boundary F"), rows))
 
 
-def make_predictor(names: list[str], *, flip: bool) -> Predict:
+def make_predictor(names: list[str], *, flip: bool, areas: Sequence[int] = ()) -> Predict:
     """What makes masks: a preset as it serves users, or the bare networks of one or more names."""
     from humanseg.models.registry import load_ensemble
     from humanseg.settings import PRESETS
@@ -76,16 +92,17 @@ def make_predictor(names: list[str], *, flip: bool) -> Predict:
     if len(names) == 1 and names[0] in PRESETS:
         from humanseg_training.predict import preset_predictor
 
-        if flip:
+        if flip or areas:
             raise SettingsError(
-                f"the preset '{names[0]}' decides for itself about flipping",
-                hint="leave out --flip, or name weights",
+                f"the preset '{names[0]}' decides for itself about flipping and sizes",
+                hint="leave out --flip and --area, or name weights",
             )
         return preset_predictor(names[0])
     from humanseg_training.predict import predictor
 
     stems, folder = named_weights(names)
-    return predictor(load_ensemble(stems, folder), flip=flip)
+    network = load_ensemble(stems, folder)
+    return predictor(network, flip=flip, areas=areas or (NETWORK_PIXELS,))
 
 
 def _lowest(scores: Scores, count: int) -> list[PictureScore]:

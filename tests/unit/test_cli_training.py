@@ -114,24 +114,26 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def chosen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bool]]:
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every predictor finds a person in the right half of everything."""
-    chosen: list[tuple[list[str], bool]] = []
+    chosen: list[Any] = []
 
     def predict(images: Pictures) -> list[NDArray[np.float32]]:
         alpha = np.zeros(images[0].shape[:2], np.float32)
         alpha[:, 32:] = 1
         return [alpha for _ in images]
 
-    def predictor(names: list[str], *, flip: bool) -> Callable[[Pictures], Any]:
-        chosen.append((names, flip))
+    def predictor(
+        names: list[str], *, flip: bool, areas: Sequence[int] = ()
+    ) -> Callable[[Pictures], Any]:
+        chosen.append((names, flip, *areas))
         return predict
 
     monkeypatch.setattr(evaluate, "make_predictor", predictor)
     return chosen
 
 
-def test_evaluate(pictures: Path, chosen: list[tuple[list[str], bool]]) -> None:
+def test_evaluate(pictures: Path, chosen: list[Any]) -> None:
     arguments = ["evaluate", "unet", "hrnet", "--data", str(pictures), "--flip", "--worst", "1"]
     result = CliRunner(env={"COLUMNS": "100"}).invoke(app, arguments)
     assert result.exit_code == 0, result.output
@@ -143,16 +145,24 @@ def test_evaluate(pictures: Path, chosen: list[tuple[list[str], bool]]) -> None:
     assert "half.png" not in result.stdout
 
 
-def test_evaluate_as_json(pictures: Path, chosen: list[tuple[list[str], bool]]) -> None:
+def test_evaluate_as_json(pictures: Path, chosen: list[Any]) -> None:
     result = CliRunner().invoke(app, ["evaluate", "unet", "--data", str(pictures), "--json"])
     table = json.loads(result.stdout)
     assert (table["pictures"], table["dice"], table["worst"]) == (2, 0.5, [])
     assert table["pooled_dice"] == pytest.approx(2 / 3)
 
 
-def test_evaluate_names_a_missing_folder(
-    pictures: Path, chosen: list[tuple[list[str], bool]]
-) -> None:
+def test_evaluate_in_several_sizes(pictures: Path, chosen: list[Any]) -> None:
+    arguments = ["evaluate", "unet", "--data", str(pictures), "--area", "9216", "--area", "27648"]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert chosen == [(["unet"], False, 9216, 27648)]
+    assert json.loads(result.stdout)["areas"] == [9216, 27648]
+    result = CliRunner().invoke(app, [*arguments, "--area", "0"])
+    assert result.exit_code == 2
+    assert "--area" in result.stderr
+
+
+def test_evaluate_names_a_missing_folder(pictures: Path, chosen: list[Any]) -> None:
     result = CliRunner().invoke(
         app, ["evaluate", "unet", "--data", str(pictures), "--images", "pictures"]
     )
@@ -169,7 +179,7 @@ def test_evaluate_names_missing_weights(pictures: Path) -> None:
 def test_a_preset_decides_about_flipping(pictures: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", "best", "--data", str(pictures), "--flip"])
     assert result.exit_code == 2
-    assert "--flip" in result.stderr
+    assert "--flip and --area" in result.stderr
 
 
 def test_weights_are_names_or_files_of_one_folder(tmp_path: Path) -> None:
@@ -212,7 +222,7 @@ def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "different folders" in result.stderr
 
 
-def test_relabel(pictures: Path, chosen: list[tuple[list[str], bool]], monkeypatch: Any) -> None:
+def test_relabel(pictures: Path, chosen: list[Any], monkeypatch: Any) -> None:
     from humanseg_cli import relabel
 
     monkeypatch.setattr(relabel, "make_predictor", evaluate.make_predictor)

@@ -66,6 +66,18 @@ def test_a_module_predicts_like_a_network():
     assert alpha[3, 3] < 0.01
 
 
+def test_a_predictor_averages_what_is_seen_in_several_sizes():
+    class ByArea(torch.nn.Module):
+        def forward(self, image):
+            share = image.shape[-1] * image.shape[-2] / 4096
+            return torch.full_like(image[:, :1], share).logit()
+
+    picture = np.zeros((60, 60, 3), np.uint8)
+    [alpha] = predictor(ByArea(), areas=(1024, 2304))([picture])
+    assert alpha.shape == (60, 60)
+    np.testing.assert_allclose(alpha, (1024 + 2304) / 2 / 4096, atol=1e-5)
+
+
 def test_mirror_images_are_turned_back_and_averaged():
     torch.testing.assert_close(MirrorAverage(Sides())(square()), torch.ones(1, 1, 64, 64))
     right_only = torch.zeros(1, 3, 64, 64)

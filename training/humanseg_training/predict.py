@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from humanseg.sizes import input_size
+from humanseg.sizes import NETWORK_PIXELS, input_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,22 +22,34 @@ CHUNK = 16
 """Pictures that are predicted at once."""
 
 
-def predictor(network: nn.Module, *, flip: bool = False) -> Predict:
-    """Make a predictor of a network, wherever it lies; `flip` averages with the mirror image."""
+def predictor(
+    network: nn.Module, *, flip: bool = False, areas: Sequence[int] = (NETWORK_PIXELS,)
+) -> Predict:
+    """Make a predictor of a network, wherever it lies.
+
+    Args:
+        network: (N, 3, h, w) RGB 0..1 -> (N, 1, h, w) logits.
+        flip: average with the mirror image.
+        areas: in which it sees a picture, in pixels; the alphas of several are averaged.
+    """
     from humanseg_training.postprocess import MirrorAverage
 
     whole = (MirrorAverage(network) if flip else network).eval()
     device = next((value.device for value in network.parameters()), torch.device("cpu"))
 
     @torch.inference_mode()
-    def predict(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+    def seen_in(area: int, images: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         height, width = images[0].shape[:2]
-        size = input_size(height, width)
+        size = input_size(height, width, pixels=area)
         small = [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
         batch = torch.from_numpy(np.stack(small).transpose(0, 3, 1, 2).astype(np.float32) / 255)
         batch = batch.to(device, memory_format=torch.channels_last)
         probability = torch.sigmoid(whole(batch))[:, 0].float()
         return enlarge(probability.cpu().numpy(), height, width)
+
+    def predict(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        found = [seen_in(area, images) for area in areas]
+        return [np.mean(alphas, axis=0, dtype=np.float32) for alphas in zip(*found, strict=True)]
 
     return predict
 
