@@ -55,7 +55,6 @@ def provenance(
         "engine": engine,
         "threads": share(threads).infer,
         "models": list(options.models),
-        "flip": options.flip,
         "areas": list(options.areas),
         "halved": [name for name in halved if name in options.models],
         "smoothing": dataclasses.asdict(options.smoothing),

@@ -1,4 +1,4 @@
-"""Frames -> masks at network size: resize, batch, infer, average with the mirror image."""
+"""Frames -> masks at network size: resize, batch, infer, average over sizes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from humanseg.sizes import NETWORK_PIXELS, Fit, fit
 from humanseg.threads import share
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from humanseg.frames import Alpha, Image, Mask
 
 
@@ -57,19 +55,17 @@ class Segmenter(Closing):
             WeightsError: weights are missing or damaged.
         """
         chosen = find_preset(preset)
-        self._flip, self._areas = chosen.flip, chosen.areas
+        self._areas = chosen.areas
         self._engine = open_engine(
             chosen.models, engine=engine, device=device, threads=share(threads).infer, goal=goal
         )
         self._refiner = Refiner(chosen.refine)
 
     @classmethod
-    def from_engine(
-        cls, engine: Engine, *, flip: bool = False, areas: Sequence[int] = (NETWORK_PIXELS,)
-    ) -> Self:
+    def from_engine(cls, engine: Engine, *, areas: Sequence[int] = (NETWORK_PIXELS,)) -> Self:
         """Make a segmenter of an engine that is open already; it is closed with the segmenter."""
         segmenter = cls.__new__(cls)
-        segmenter._flip, segmenter._areas = flip, tuple(areas)
+        segmenter._areas = tuple(areas)
         segmenter._engine, segmenter._refiner = engine, Refiner()
         return segmenter
 
@@ -116,14 +112,7 @@ class Segmenter(Closing):
     def _masks_at(self, frames: Sequence[Frame | Image], place: Fit) -> list[Mask]:
         """Masks of frames of one size, as the networks see them at one place."""
         inputs = np.stack([_shrink(_glance(frame, place), place) for frame in frames])
-        return [_crop(mask, place) for mask in self._infer(inputs)]
-
-    def _infer(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if not self._flip:
-            return self._engine.infer(inputs)
-        mirrored = np.ascontiguousarray(inputs[:, :, ::-1])
-        both = self._engine.infer(np.concatenate([inputs, mirrored]))
-        return (both[: len(inputs)] + both[len(inputs) :, :, ::-1]) * np.float32(0.5)
+        return [_crop(mask, place) for mask in self._engine.infer(inputs)]
 
     def close(self) -> None:
         """Close the engine."""

@@ -22,7 +22,6 @@ class Preset:
 
     Attributes:
         models: names of weights; several are one ensemble.
-        flip: average each mask with that of the mirror image, at twice the cost.
         areas: in which the networks see a frame, in pixels; the masks of several are averaged.
         smoothing: of masks over time; files are smoothed with its look-ahead.
         gate: when the networks may be left out, because nothing moves.
@@ -32,7 +31,6 @@ class Preset:
     """
 
     models: tuple[str, ...]
-    flip: bool = False
     areas: tuple[int, ...] = (NETWORK_PIXELS,)
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
     gate: GateOptions = field(default_factory=GateOptions)
@@ -50,12 +48,11 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "best": Preset(
         models=ENSEMBLE,
-        flip=True,
         areas=(160 * 128, 320 * 240),
         smoothing=SmoothingOptions(look_ahead=2),
         gate=NO_GATE,
         blend=CAREFUL,
-        about="the four networks on picture and mirror image, for files",
+        about="the four networks on each frame in two sizes, for files",
     ),
 }
 

@@ -28,11 +28,7 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
             {
                 "weights": [_fields(card) for card in cards],
                 "presets": {
-                    name: {
-                        "models": list(preset.models),
-                        "flip": preset.flip,
-                        "areas": list(preset.areas),
-                    }
+                    name: {"models": list(preset.models), "areas": list(preset.areas)}
                     for name, preset in PRESETS.items()
                 },
             }
@@ -45,9 +41,8 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
 
 
 def _about(preset: Preset) -> str:
-    flipped = ", and flipped" if preset.flip else ""
     sizes = f", in {len(preset.areas)} sizes" if len(preset.areas) > 1 else ""
-    return f"{preset.about} ({' + '.join(preset.models)}{flipped}{sizes})"
+    return f"{preset.about} ({' + '.join(preset.models)}{sizes})"
 
 
 def _fields(card: Card) -> dict[str, object]:

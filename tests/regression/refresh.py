@@ -56,7 +56,7 @@ def reference_engine(preset):
 def golden_pictures(preset, engine, frames):
     """Name -> picture (h, w) or (h, w, 3) at SIZE, as this engine makes it."""
     settings = PRESETS[preset]
-    segmenter = Segmenter.from_engine(engine, flip=settings.flip, areas=settings.areas)
+    segmenter = Segmenter.from_engine(engine, areas=settings.areas)
     refiner = Refiner(settings.refine)
     pictures = {}
     masks = dict(zip(FRAMES, segmenter.masks([frames[i] for i in FRAMES]), strict=True))

@@ -225,4 +225,4 @@ def test_models_table(weights: Path) -> None:
     assert {card["name"] for card in table["weights"]} == {
         path.stem for path in weights.glob("*.toml")
     }
-    assert table["presets"]["best"]["flip"] is True
+    assert table["presets"]["best"]["areas"] == [20480, 76800]

@@ -13,15 +13,6 @@ from humanseg.threads import available_cores, share
 RANDOM = np.random.default_rng(5)
 
 
-class LeftEngine(BrightnessEngine):
-    """Sees people only in the left half, whatever the picture shows."""
-
-    def infer(self, batch):
-        found = np.zeros(batch.shape[:3], np.float32)
-        found[:, :, : batch.shape[2] // 2] = 1
-        return found
-
-
 class ByHeight(BrightnessEngine):
     """Masks tell the height at which they were made, in thousands."""
 
@@ -107,22 +98,6 @@ def test_networks_may_see_a_frame_in_several_sizes():
     np.testing.assert_allclose(first, (128 + 176) / 2 / 1000, atol=1e-6)
 
 
-def test_flip_averages_with_the_mirror_image():
-    plain = Segmenter.from_engine(LeftEngine()).masks([picture(90, 160)])[0]
-    flipped = Segmenter.from_engine(LeftEngine(), flip=True).masks([picture(90, 160)])[0]
-    assert set(np.unique(plain)) == {0.0, 1.0}
-    np.testing.assert_array_equal(flipped, 0.5)
-
-
-def test_flip_sees_both_images_in_one_batch():
-    engine = BrightnessEngine()
-    pixels = picture(160, 160)
-    [flipped] = Segmenter.from_engine(engine, flip=True).masks([pixels])
-    [plain] = Segmenter.from_engine(BrightnessEngine()).masks([pixels])
-    assert engine.batches == [(2, 160, 160, 3)]
-    np.testing.assert_allclose(flipped, plain, atol=1e-6)
-
-
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(SettingsError, match="did you mean 'balanced'"):
         find_preset("balancd")
@@ -138,7 +113,7 @@ def test_presets_are_what_the_documents_say():
         == PRESETS["best"].models
         == ("unet", "sdunet", "linknet", "hrnet")
     )
-    assert [preset.flip for preset in PRESETS.values()] == [False, False, True]
+    assert [len(preset.areas) for preset in PRESETS.values()] == [1, 1, 2]
 
 
 def test_threads_are_shared_out():
