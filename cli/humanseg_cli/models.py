@@ -41,8 +41,7 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
 
 
 def _about(preset: Preset) -> str:
-    sizes = f", in {len(preset.areas)} sizes" if len(preset.areas) > 1 else ""
-    return f"{preset.about} ({' + '.join(preset.models)}{sizes})"
+    return f"{preset.about} ({' + '.join(preset.models)})"
 
 
 def _fields(card: Card) -> dict[str, object]:
