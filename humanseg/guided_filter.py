@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.pixels import box_mean, grow, resize
+from humanseg.pixels import box_mean, grow, resize, sampled, scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,9 +78,6 @@ def guided_coefficients(
 SURE = 0.02
 """Probability from which on, and share below 1 up to which, the filter works."""
 
-_ROW = 1024
-"""Pixels in a row of those that are sampled; OpenCV's rows hold less than 32,768."""
-
 
 def guided_upsample_colour(
     mask: Mask, guide: Sequence[NDArray[np.uint8]], *, radius: int, epsilon: float
@@ -118,9 +115,9 @@ def guided_upsample_colour(
     part = _bounds(band, 2 * radius)
     small = [resize(plane, *mask.shape)[part] * scale for plane in guide]
     coefficients = _colour_coefficients(mask[part], small, radius, epsilon)
-    down = _scaled(rows, mask.shape[0] / height, part[0].start)
-    across = _scaled(columns, mask.shape[1] / width, part[1].start)
-    layers = _sampled(coefficients, down, across)
+    down = scaled(rows, mask.shape[0] / height, part[0].start)
+    across = scaled(columns, mask.shape[1] / width, part[1].start)
+    layers = np.ascontiguousarray(sampled(cv2.merge(coefficients), down, across).T)
     places = rows.astype(np.intp) * width + columns.astype(np.intp)
     filtered = layers[3]
     for slope, plane in zip(layers[:3], guide, strict=True):
@@ -136,13 +133,6 @@ def _nearest(band: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     return np.asarray(large, np.uint8)
 
 
-def _scaled(places: NDArray[np.float32], scale: float, origin: int) -> NDArray[np.float32]:
-    """Places along one side of a picture, as places in a part of a smaller one."""
-    scaled = places * np.float32(scale)
-    scaled += np.float32(scale / 2 - 0.5 - origin)
-    return scaled
-
-
 def _bounds(band: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:
     """Rows and columns that hold everything but zeros, and a margin."""
     left, top, width, height = cv2.boundingRect(band)
@@ -150,22 +140,6 @@ def _bounds(band: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:
         slice(max(0, top - margin), top + height + margin),
         slice(max(0, left - margin), left + width + margin),
     )
-
-
-def _sampled(
-    layers: Sequence[NDArray[np.float32]],
-    rows: NDArray[np.float32],
-    columns: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """(layers, n): layers (h, w), bilinear, at n places in them."""
-    count = len(rows)
-    places = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
-    places[0, :count], places[1, :count] = columns, rows
-    across, down = places.reshape(2, -1, _ROW)
-    found = cv2.remap(
-        cv2.merge(list(layers)), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.ascontiguousarray(found.reshape(-1, len(layers))[:count].T, np.float32)
 
 
 def _colour_coefficients(

@@ -77,12 +77,12 @@ def letterbox(image: Image, height: int, width: int) -> Image:
     (H, W, 3) uint8 in and out; the picture itself when it has that size already.
     """
     rows, columns = within(image.shape[0], image.shape[1], (height, width))
-    scaled = resize(image, rows, columns)
+    fitting = resize(image, rows, columns)
     if (rows, columns) == (height, width):
-        return scaled
+        return fitting
     top, left = (height - rows) // 2, (width - columns) // 2
     boxed = np.zeros((height, width, 3), np.uint8)
-    boxed[top : top + rows, left : left + columns] = scaled
+    boxed[top : top + rows, left : left + columns] = fitting
     return boxed
 
 
@@ -114,3 +114,30 @@ def interleave(planes: Sequence[NDArray[np.uint8]]) -> Image:
 def where_at_least(plane: NDArray[np.uint8], least: int) -> NDArray[np.uint8]:
     """255 where a plane is so much or more, else 0; of its shape."""
     return np.asarray(cv2.inRange(plane, np.array(float(least)), np.array(255.0)), np.uint8)
+
+
+_ROW = 1024
+"""Places in a row of those that are sampled; OpenCV's rows hold less than 32,768."""
+
+
+def scaled(places: NDArray[np.float32], scale: float, origin: int = 0) -> NDArray[np.float32]:
+    """Places of pixels along one side of a picture, as places in a part of a smaller one.
+
+    Args:
+        places: (n,) float32, of the larger picture's pixels.
+        scale: length of the smaller side in the larger one's.
+        origin: where the part begins.
+    """
+    moved = places * np.float32(scale)
+    moved += np.float32(scale / 2 - 0.5 - origin)
+    return moved
+
+
+def sampled(array: Array, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Array:
+    """(n, c): a picture (h, w, c), bilinear, at n places in it; same dtype."""
+    count = len(rows)
+    places = np.zeros((2, -(-count // _ROW) * _ROW), np.float32)
+    places[0, :count], places[1, :count] = columns, rows
+    across, down = places.reshape(2, -1, _ROW)
+    found = cv2.remap(array, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cast("Array", found.reshape(-1, array.shape[2])[:count])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from humanseg.media.color import bgr_matrix, yuv_matrix
-from humanseg.pixels import resize, where_at_least
+from humanseg.pixels import resize, sampled, scaled, where_at_least
 
 if TYPE_CHECKING:
     from typing import Any
@@ -93,7 +93,10 @@ class Edge:
 
     def near(self, small: NDArray[np.uint8]) -> Triple:
         """One colour a block, of a small picture (h, w, 3) of Y, Cb and Cr."""
-        found = resize(small, *self._half)[self._rows, self._columns]
+        height, width = self._half
+        down = scaled(self._rows.astype(np.float32), small.shape[0] / height)
+        across = scaled(self._columns.astype(np.float32), small.shape[1] / width)
+        found = sampled(small, down, across)
         return Triple(found[None, :, 0], found[None, :, 1], found[None, :, 2])
 
     def scatter(self, mixed: Triple, planes: Planes) -> None:

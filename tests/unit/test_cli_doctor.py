@@ -219,7 +219,9 @@ def test_models_table(weights: Path) -> None:
     assert row.split() == ["unet", "unet", "16", "7", "0.0", "MB", "12.5", "0.9613"]
     [row] = [line for line in stdout.splitlines() if line.strip().startswith("hrnet ")]
     assert row.split()[-2:] == ["-", "-"]
-    assert "each frame in two sizes, for files (unet + sdunet + linknet + hrnet)" in " ".join(stdout.split())
+    assert "each frame in two sizes, for files (unet + sdunet + linknet + hrnet)" in " ".join(
+        stdout.split()
+    )
 
     table = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)
     assert {card["name"] for card in table["weights"]} == {
