@@ -45,8 +45,11 @@ def test_goldens_are_of_this_sample_and_these_weights():
     assert json.loads((refresh.GOLDEN / "golden.json").read_text()) == refresh.facts()
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("kind", ENGINES)
+# The networks of `best` are those of `balanced`, which every engine runs; they only see more.
+RUNS = [(k, p) for k in ENGINES for p in PRESETS if p != "best" or k in (ENGINES[0], ENGINES[-1])]
+
+
+@pytest.mark.parametrize(("kind", "preset"), RUNS)
 def test_frames_match_the_golden_ones(kind, preset, frames, tmp_path):
     tolerance = TOLERANCE[kind]
     with open_engine(kind, preset, tmp_path) as engine:

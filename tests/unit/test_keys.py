@@ -91,6 +91,8 @@ SHELL = """
 import os, signal, subprocess, sys, termios
 
 terminal = os.open(sys.argv[1], os.O_RDWR)  # the first one that a session opens is its own
+for number in (signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)  # whoever began the tests may have ignored them
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the job, too: the live command has a handler
 
