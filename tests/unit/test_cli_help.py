@@ -30,6 +30,9 @@ HEAVY = (
     "torch",
 )
 LONGEST_SECONDS = 0.3
+USUAL_BARE_SECONDS = 0.009
+"""What Python takes to start and end on the machine of that limit."""
+
 TRIES = 7
 
 
@@ -95,14 +98,14 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_help_is_quick() -> None:
-    command = [sys.executable, "-m", "humanseg_cli", "--help"]
-    seconds = []
+    helping = [sys.executable, "-m", "humanseg_cli", "--help"]
+    bare = [sys.executable, "-S", "-c", "pass"]
+    seconds: dict[str, list[float]] = {"help": [], "bare": []}
     for _ in range(TRIES):
-        began = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        seconds.append(time.perf_counter() - began)
-    # On a busy machine the process waits for a core, too: one bare Python tells by how much.
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-S", "-c", "pass"], check=True)
-    waiting = time.perf_counter() - began
-    assert statistics.median(seconds) < LONGEST_SECONDS + 2 * waiting
+        for name, command in (("help", helping), ("bare", bare)):
+            began = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            seconds[name].append(time.perf_counter() - began)
+    # On a slow or busy machine bare Python takes longer, too.
+    slowness = max(1.0, statistics.median(seconds["bare"]) / USUAL_BARE_SECONDS)
+    assert statistics.median(seconds["help"]) < LONGEST_SECONDS * slowness
