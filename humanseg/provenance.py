@@ -45,9 +45,7 @@ def provenance(
         InputError: the source, the preset or a card of its weights cannot be read.
     """
     options = find_preset(preset)
-    is_ensemble = len(options.models) > 1
-    shares = registry.read_shares() if is_ensemble else {}
-    halved = registry.read_halved() if is_ensemble else ()
+    shares = registry.read_shares() if len(options.models) > 1 else {}
     settings: dict[str, Any] = {
         "preset": preset,
         "background": str(background),
@@ -56,7 +54,7 @@ def provenance(
         "threads": share(threads).infer,
         "models": list(options.models),
         "areas": list(options.areas),
-        "halved": [name for name in halved if name in options.models],
+        "halved": list(registry.read_halved(options.models)),
         "smoothing": dataclasses.asdict(options.smoothing),
         "refine": dataclasses.asdict(options.refine),
     }

@@ -144,8 +144,7 @@ class OpenVinoEngine(Closing):
 
 def _by_cost(models: Sequence[str], weights: Path) -> list[int]:
     """Numbers of an ensemble's networks, those that see half the size last."""
-    is_ensemble = set(models) == set(registry.read_shares(weights))
-    halved = registry.read_halved(weights) if is_ensemble else ()
+    halved = registry.read_halved(models, weights)
     return sorted(range(len(models)), key=lambda number: models[number] in halved)
 
 
@@ -219,7 +218,7 @@ def _key(models: Sequence[str], weights: Path) -> str:
     facts = {
         "weights": [card.sha256 for card in cards],
         "shares": registry.read_shares(weights),
-        "halved": registry.read_halved(weights),
+        "halved": registry.read_halved(models, weights),
         "openvino": openvino.__version__,
         "revision": GRAPH_REVISION,
     }

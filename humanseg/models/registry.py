@@ -261,7 +261,7 @@ def load_ensemble(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> Ensemb
     shares = read_shares(folder)
     if set(names) != set(shares):
         return Ensemble([load(name, folder) for name in names]).eval()
-    members = load_members(names, read_halved(folder), folder)
+    members = load_members(names, read_halved(names, folder), folder)
     return Ensemble(members, [shares[name] for name in names]).eval()
 
 
@@ -295,13 +295,14 @@ def read_shares(folder: Path = WEIGHTS_FOLDER) -> dict[str, float]:
     return _read_shares_file(folder)[0]
 
 
-def read_halved(folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
-    """Names of the ensemble's members that see the picture at half the size.
+def read_halved(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> tuple[str, ...]:
+    """Which of some networks see the picture at half the size; none unless they were fitted so.
 
     Raises:
-        WeightsError: the file cannot be read.
+        WeightsError: the file of shares cannot be read.
     """
-    return _read_shares_file(folder)[1]
+    shares, halved = _read_shares_file(folder)
+    return halved if set(names) == set(shares) else ()
 
 
 def _read_shares_file(folder: Path) -> tuple[dict[str, float], tuple[str, ...]]:

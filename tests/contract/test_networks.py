@@ -151,7 +151,8 @@ def test_members_of_a_folder_see_half_the_size_as_its_shares_say(tmp_path):
     shares = {"one": 0.75, "two": 0.25}
     registry.save_shares(shares, {}, tmp_path, halved=["two"])
     assert registry.read_shares(tmp_path) == shares
-    assert registry.read_halved(tmp_path) == ("two",)
+    assert registry.read_halved(["two", "one"], tmp_path) == ("two",)
+    assert registry.read_halved(["two"], tmp_path) == ()
     one, two = (registry.load(name, tmp_path) for name in shares)
     with torch.inference_mode():
         found = registry.load_ensemble(["two", "one"], tmp_path)(image)

@@ -367,7 +367,7 @@ def show_on_a_screen(folder: Path) -> np.ndarray:
 @linux
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
 def test_a_window_on_a_screen(tmp_path: Path) -> None:
-    # OpenCV 5.0's window stays black in many starts where no window manager runs, by the machine
+    # OpenCV 5.0's window stays black in many starts where no window manager runs, on some machines
     # in all of them; what it does show must be right.
     for attempt in range(8):
         folder = tmp_path / str(attempt)

@@ -64,14 +64,14 @@ def measure_gains(
     Raises:
         WeightsError: weights, shares or tuner are missing or damaged.
     """
-    shares = registry.read_shares(folder)
-    halved = registry.read_halved(folder) if set(shares) == set(names) else ()
+    halved = registry.read_halved(names, folder)
     networks = [_Remembering(net) for net in registry.load_members(names, halved, folder)]
     single = len(names) == 1
     whole: nn.Module = networks[0] if single else Ensemble(networks)
     ways: dict[str, nn.Module] = {names[0] if single else "plain mean of the networks": whole}
     if not single:
         ways |= {f"{name} alone": net for name, net in zip(names, networks, strict=True)}
+        shares = registry.read_shares(folder)
         if set(shares) == set(names):
             whole = Ensemble(networks, [shares[name] for name in names])
             ways["fitted linear combination"] = whole

@@ -112,6 +112,6 @@ def _fingerprint(behind: Sequence[str], folder: Path) -> str:
     """Changes with any of the weights and with the shares they are combined by."""
     cards = {name: registry.read_card(name, folder).sha256 for name in behind}
     facts: dict[str, Any] = {"cards": cards, "shares": registry.read_shares(folder)}
-    if halved := registry.read_halved(folder):
+    if halved := registry.read_halved(behind, folder):
         facts["halved"] = halved
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
