@@ -118,6 +118,14 @@ def test_nothing_happens_to_light_and_colour_unless_it_is_asked_for():
     assert found.name == "blob.png"
 
 
+def test_the_smallest_crop_says_how_near_people_come():
+    near, far = (
+        np.mean([augment(dataclasses.replace(QUIET, crop=c), seed).mask.mean() for seed in range(20)])
+        for c in (0.3, 1)
+    )
+    assert near > 1.3 * far > 0
+
+
 def test_people_are_cut_by_the_edge():
     touched = 0
     for seed in range(20):

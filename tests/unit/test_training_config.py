@@ -111,6 +111,7 @@ def test_a_wrong_key_names_the_nearest_known_one(write):
         ('[[data]]\nimages = "i"', "[[data]]", "either `images` and `masks`, or a `manifest`"),
         ("[[data]]", '[[data]]\nmanifest = "m.csv"', "either `images` and `masks`, or"),
         ("[[data]]", "[[data]]\nshare = -1", "a share and a weight above 0"),
+        ("[validation]", "[augmentation]\ncrop = 0\n[validation]", "above 0 and at most 1"),
         ("[validation]", '[augmentation]\nset = "3"\n[validation]', "'augmentation.set' must be"),
     ],
 )

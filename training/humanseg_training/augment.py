@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 Random = np.random.Generator
 
+LARGEST_CROP = 1.1
+"""Sides of the largest crop, in those of the picture."""
+
+SMALL = (1.2, 2.8)
+"""The same for people who become small."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -66,11 +72,12 @@ class Augmenter:
             return self.recolour(random, self._empty(random, height, width))
         zoomed_out = exchange and random.random() < options.zoom_out
         cut = exchange and not zoomed_out and random.random() < options.cut_by_edge
-        framed, inside = _reframe(random, sample, height, width, zoomed_out=zoomed_out, cut=cut)
+        zoom = SMALL if zoomed_out else (options.crop, LARGEST_CROP)
+        framed, inside = _reframe(random, sample, height, width, zoom=zoom, cut=cut)
         if zoomed_out or cut or (exchange and random.random() < options.replace_background):
             framed = _paste(framed, self._empty(random, height, width), inside)
         if random.random() < options.second_person:
-            other, other_inside = _reframe(random, pick(random), height, width, zoomed_out=True)
+            other, other_inside = _reframe(random, pick(random), height, width, zoom=SMALL)
             framed = _paste(other, framed, other_inside)
         if exchange and random.random() < options.occlusion:
             framed = _cover(random, framed, self._empty(random, height, width))
@@ -124,11 +131,10 @@ def _reframe(
     height: int,
     width: int,
     *,
-    zoomed_out: bool,
+    zoom: tuple[float, float],
     cut: bool = False,
 ) -> tuple[Sample, NDArray[np.uint8]]:
     """Crop, turn and mirror at random; also says which pixels (255) lie inside the old picture."""
-    zoom = (1.2, 2.8) if zoomed_out else (0.55, 1.1)
     matrix = _crop_matrix(random, sample.image.shape[:2], height, width, zoom=zoom)
     if cut:
         matrix = _push_out(random, matrix, sample.mask, height, width)

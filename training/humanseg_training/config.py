@@ -77,6 +77,8 @@ class Augmentation:
         zoom_out: the person becomes small; the rest is another background.
         second_person: another person is pasted beside or behind.
         cut_by_edge: the frame's edge cuts the people.
+        crop: not how often but how far: the smallest share of a picture's sides that a crop shows;
+            the largest is 1.1, a little more than all of it.
         occlusion: something that is no person covers a part of the picture.
         colour: strength of the changes of colour, noise, blur and compression.
         low_light: a dark room, with the noise of a camera that amplifies it.
@@ -91,6 +93,7 @@ class Augmentation:
     zoom_out: float = 0.15
     second_person: float = 0.08
     cut_by_edge: float = 0.08
+    crop: float = 0.55
     occlusion: float = 0.06
     colour: float = 1.0
     low_light: float = 0.06

@@ -143,6 +143,8 @@ def _faults(config: Config) -> Iterator[str]:
         yield "'score_epochs' must be above 0"
     if not 0 <= config.teacher_share <= 1:
         yield f"'teacher_share' must be from 0 to 1, not {config.teacher_share}"
+    if not 0 < config.augmentation.crop <= 1:
+        yield f"'augmentation.crop' must be above 0 and at most 1, not {config.augmentation.crop}"
     for key, value, known in (
         ("augmentation.set", config.augmentation.set, choices.AUGMENTATION_SETS),
         ("consistency_view", config.consistency_view, choices.CONSISTENCY_VIEWS),
