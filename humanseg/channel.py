@@ -53,27 +53,31 @@ class Channel(Generic[T]):
             if self._finished:
                 raise Ended
 
-    def take(self, limit: int = 1) -> list[T]:
-        """Wait for one item, then take what else is there, up to `limit`; empty at the end.
+    def take(self, limit: int = 1, *, at_least: int = 1) -> list[T]:
+        """Wait for items, then take what is there, up to `limit`; fewer than wanted at the end.
+
+        Args:
+            limit: of the items taken.
+            at_least: so many are waited for; no more than fit into the channel.
 
         Raises:
             Ended: the channel was aborted.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._finished or bool(self._items))
+            self._changed.wait_for(lambda: self._finished or len(self._items) >= at_least)
             if self._aborted:
                 raise Ended
             taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
             self._changed.notify_all()
             return taken
 
-    def batches(self, limit: int) -> Iterator[list[T]]:
-        """Take again and again until the channel is finished and empty.
+    def batches(self, size: int) -> Iterator[list[T]]:
+        """Take so many at a time until the channel is finished and empty; the last may be fewer.
 
         Raises:
             Ended: the channel was aborted.
         """
-        while batch := self.take(limit):
+        while batch := self.take(size, at_least=size):
             yield batch
 
     def __iter__(self) -> Iterator[T]:

@@ -43,7 +43,7 @@ from humanseg.threads import share
 T = TypeVar("T")
 
 BATCH = 4
-"""Frames handed to the networks at once; on a processor more gains nothing."""
+"""Pictures in memory at once."""
 
 
 def process_video(
@@ -77,7 +77,7 @@ def process_video(
             (before black).
         preset: "fast", "balanced" or "best".
         device: "auto", "cpu", "cuda" or "mps".
-        engine: "auto", "torch" or "openvino".
+        engine: "auto", "torch", "openvino" or "int8".
         threads: of the processor; None takes all cores.
         codec: of the target, such as "h264"; None chooses by container and output.
         crf: quality of the encoder, smaller is better; None takes the encoder's usual value.
@@ -127,7 +127,7 @@ def process_video(
         )
         began = time.monotonic()
         try:
-            figures = Pipeline(video, stages, sink, batch=BATCH).run(on_progress)
+            figures = Pipeline(video, stages, sink).run(on_progress)
             sink.close()
         except KeyboardInterrupt as interruption:  # also while the file is being finished
             sink.abort()
@@ -264,7 +264,7 @@ def matte(
         source: video file.
         preset: "fast", "balanced" or "best".
         device: "auto", "cpu", "cuda" or "mps".
-        engine: "auto", "torch" or "openvino".
+        engine: "auto", "torch", "openvino" or "int8".
         threads: of the processor; None takes all cores.
 
     Raises:

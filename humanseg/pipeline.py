@@ -123,14 +123,14 @@ def channel_depth(frame_bytes: int) -> int:
 class Pipeline:
     """Runs the frames of a source through the stages into a sink, once."""
 
-    def __init__(self, source: Source, stages: Stages, sink: Sink, *, batch: int = 4) -> None:
+    def __init__(self, source: Source, stages: Stages, sink: Sink, *, batch: int = 8) -> None:
         """Connect the parts; nothing runs yet, and none of them is closed here.
 
         Args:
             source: of frames.
             stages: for every frame, in this order.
             sink: for the finished frames.
-            batch: frames the networks see at once, at most; fewer for very large frames.
+            batch: frames the networks see at once; fewer for very large frames.
         """
         info = source.info
         depth = channel_depth(info.width * info.height * 3)

@@ -45,7 +45,7 @@ class Segmenter(Closing):
         Args:
             preset: "fast", "balanced" or "best".
             device: "auto", "cpu", "cuda" or "mps".
-            engine: "auto", "torch" or "openvino".
+            engine: "auto", "torch", "openvino" or "int8".
             threads: of the processor; None takes all cores.
             goal: "latency" for one picture at a time, "throughput" for several.
 
@@ -57,7 +57,12 @@ class Segmenter(Closing):
         chosen = find_preset(preset)
         self._areas = chosen.areas
         self._engine = open_engine(
-            chosen.models, engine=engine, device=device, threads=share(threads).infer, goal=goal
+            chosen.models,
+            engine=engine,
+            device=device,
+            threads=share(threads).infer,
+            goal=goal,
+            exact=chosen.exact,
         )
         self._refiner = Refiner(chosen.refine)
 

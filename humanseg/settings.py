@@ -23,6 +23,7 @@ class Preset:
     Attributes:
         models: names of weights; several are one ensemble.
         areas: in which the networks see a frame, in pixels; the masks of several are averaged.
+        exact: the networks' numbers are not rounded to 8 bits, even where that is quicker.
         smoothing: of masks over time; files are smoothed with its look-ahead.
         gate: when the networks may be left out, because nothing moves.
         refine: from mask to alpha.
@@ -32,6 +33,7 @@ class Preset:
 
     models: tuple[str, ...]
     areas: tuple[int, ...] = (NETWORK_PIXELS,)
+    exact: bool = False
     smoothing: SmoothingOptions = field(default_factory=SmoothingOptions)
     gate: GateOptions = field(default_factory=GateOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
@@ -49,6 +51,7 @@ PRESETS: Mapping[str, Preset] = {
     "best": Preset(
         models=ENSEMBLE,
         areas=(160 * 128, 320 * 240),
+        exact=True,
         smoothing=SmoothingOptions(look_ahead=2),
         gate=NO_GATE,
         blend=CAREFUL,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from humanseg_cli.bench import bench
+from humanseg_cli.calibrate import calibrate
 from humanseg_cli.command import Command
 from humanseg_cli.compare import compare
 from humanseg_cli.config import config
@@ -41,7 +42,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Live": (live, ctl, config, ui, devices),
     "Checking": (snapshot, compare),
     "This machine": (models, doctor, bench),
-    "Training": (train, fit_ensemble, evaluate, report, export, relabel),
+    "Training": (train, fit_ensemble, calibrate, evaluate, report, export, relabel),
 }
 for panel, functions in COMMANDS.items():
     for function in functions:

@@ -93,7 +93,7 @@ def bench(
     ] = 12,
     device: Device = "auto",
     engine: Annotated[
-        Literal["auto", "torch", "openvino", "all"],
+        Literal["auto", "torch", "openvino", "int8", "all"],
         Option("--engine", help="all compares engines.", rich_help_panel=SPEED),
     ] = "auto",
     threads: Threads = None,
@@ -159,17 +159,18 @@ def _compare_engines(
     from humanseg.threads import share
 
     chosen = choose_device(device)
-    able = [*candidates("cpu")]
-    able += [Candidate(one.library, one.device, "f32") for one in able]
-    if chosen != "cpu":
-        able += candidates(chosen)
     count = share(threads).infer
     found: dict[str, Engines] = {}
     for preset in presets:
         if not as_json:
             _say(f"the networks of {preset}")
-        models = find_preset(preset).models
-        taken = quickest(candidates(chosen), models, threads=count, goal="throughput")
+        models, exact = find_preset(preset).models, find_preset(preset).exact
+        able = candidates("cpu", models)
+        able += [Candidate(one.library, one.device, "f32") for one in able if one.is_exact]
+        if chosen != "cpu":
+            able += candidates(chosen, models)
+        offered = candidates(chosen, models, exact=exact)
+        taken = quickest(offered, models, threads=count, goal="throughput")
         times = measure(able, models, threads=count, goal="throughput")
         found[preset] = engines_of(times, taken.name)
     if as_json:

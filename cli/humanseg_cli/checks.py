@@ -196,7 +196,7 @@ def check_devices() -> list[Check]:
 
 def check_engines() -> list[Check]:
     """How long each engine takes for a picture with the smallest preset."""
-    return [_check_engine(name) for name in ("torch", "openvino")]
+    return [_check_engine(name) for name in ("torch", "openvino", "int8")]
 
 
 def _check_engine(name: str) -> Check:

@@ -80,7 +80,7 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"] | None,
     _given("--device", SPEED, "NAME", "Where they run: auto, cpu, cuda or mps."),
 ]
-Engine = Annotated[Literal["auto", "torch", "openvino"] | None, _hidden("--engine")]
+Engine = Annotated[Literal["auto", "torch", "openvino", "int8"] | None, _hidden("--engine")]
 Threads = Annotated[int | None, _hidden("--threads", min=1)]
 MaxCpu = Annotated[
     float | None,

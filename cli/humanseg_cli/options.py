@@ -89,14 +89,14 @@ Premultiplied = Annotated[
 ]
 Preset = Annotated[
     Literal["fast", "balanced", "best"],
-    Option("--preset", help="Which networks.", rich_help_panel=SPEED),
+    Option("--preset", help="Networks.", rich_help_panel=SPEED),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     Option("--device", help="Where they run.", rich_help_panel=SPEED),
 ]
 Engine = Annotated[
-    Literal["auto", "torch", "openvino"],
+    Literal["auto", "torch", "openvino", "int8"],
     Option("--engine", help="What runs them.", rich_help_panel=SPEED),
 ]
 Threads = Annotated[

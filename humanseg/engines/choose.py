@@ -9,9 +9,10 @@ from pathlib import Path
 
 from humanseg.engines.self_test import Candidate, quickest
 from humanseg.errors import MissingExtraError, SettingsError
+from humanseg.models import registry
 from humanseg.protocols import Engine, Goal
 
-ENGINES = ("auto", "torch", "openvino")
+ENGINES = ("auto", "torch", "openvino", "int8")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -27,6 +28,7 @@ def open_engine(
     device: str = "auto",
     threads: int = 2,
     goal: Goal = "latency",
+    exact: bool = False,
 ) -> Engine:
     """Open the engine asked for; "auto" takes a GPU if there is one, else the quickest.
 
@@ -36,6 +38,7 @@ def open_engine(
         device: one of DEVICES.
         threads: of the processor.
         goal: one picture soon, or many in all.
+        exact: "auto" takes none that rounds to 8 bits.
 
     Raises:
         SettingsError: unknown names, or a device this machine does not have.
@@ -44,7 +47,7 @@ def open_engine(
     """
     if engine not in ENGINES:
         raise SettingsError(f"there is no engine '{engine}'", hint=f"one of {', '.join(ENGINES)}")
-    if engine == "openvino":
+    if engine in ("openvino", "int8"):
         if not has_openvino():
             raise MissingExtraError(
                 "OpenVINO is not installed", hint="pip install 'humanseg[openvino]'"
@@ -55,27 +58,34 @@ def open_engine(
                 f"OpenVINO runs on the processor only, not on '{device}'",
                 hint="leave out --engine, or use --device cpu",
             )
-        return Candidate("openvino", "cpu").open(models, threads=threads, goal=goal)
+        precision = "int8" if engine == "int8" else "auto"
+        return Candidate("openvino", "cpu", precision).open(models, threads=threads, goal=goal)
     chosen = choose_device(device)
     if engine == "torch":
         return Candidate("torch", chosen).open(models, threads=threads, goal=goal)
-    able = candidates(chosen)
+    able = candidates(chosen, models, exact=exact)
     return quickest(able, models, threads=threads, goal=goal).open(
         models, threads=threads, goal=goal
     )
 
 
-def candidates(device: str) -> list[Candidate]:
+def candidates(device: str, models: Sequence[str], *, exact: bool = False) -> list[Candidate]:
     """Engines that "auto" chooses from, the likeliest first.
 
     Args:
         device: "cpu", "cuda" or "mps"; a GPU is tried against nothing, since it also leaves the
             processor to decoding and encoding.
+        models: names of weights.
+        exact: leave out what rounds to 8 bits.
     """
     if device != "cpu":
         return [Candidate("torch", device)]
-    on_processor = [Candidate("torch", "cpu")]
-    return [Candidate("openvino", "cpu"), *on_processor] if has_openvino() else on_processor
+    if not has_openvino():
+        return [Candidate("torch", "cpu")]
+    usual = [Candidate("openvino", "cpu"), Candidate("torch", "cpu")]
+    if exact or any(registry.read_ranges(name) is None for name in models):
+        return usual
+    return [Candidate("openvino", "cpu", "int8"), *usual]
 
 
 def may_have_gpu() -> bool:

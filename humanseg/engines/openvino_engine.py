@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import platformdirs
 
 from humanseg.closing import Closing
 from humanseg.models import registry
+from humanseg.pixels import resize
 from humanseg.protocols import Goal
 
 if TYPE_CHECKING:
@@ -27,9 +29,15 @@ if TYPE_CHECKING:
     Lane = list[Any]
     """Requests that answer for one picture together, each for a part of the networks."""
 
+BUNDLES = (4, 2, 1)
+"""Pictures that may go through a graph together, the largest number first."""
+
+COMPILING = 100
+"""Pictures that the networks could see in the time that compiling a graph takes."""
+
 CACHE_SECONDS = 30 * 24 * 3600
 
-GRAPH_REVISION = 2
+GRAPH_REVISION = 3
 """Counts changes of the networks and of what serves them; older cached graphs are unused."""
 
 
@@ -51,10 +59,11 @@ class OpenVinoEngine(Closing):
     """Graphs of an ensemble's networks, compiled once for every size of picture they meet.
 
     For latency the networks are dealt out to the threads: layers as small as these lose more time
-    where two threads meet after each of them than two threads save. Pictures go through one by one,
-    so that a batch of one costs no more than its share of four, and no batch is padded. Fixed
-    shapes are measurably faster than dynamic ones, and a video has only one. The graph is kept in
-    the user's cache folder: converting it anew takes seconds and all of torch.
+    where two threads meet after each of them than two threads save. For throughput every thread
+    takes several pictures at once where that many wait: all weights go through its cache for each
+    bundle, not for each picture. Fixed shapes are measurably faster than dynamic ones, and a video
+    has only one. The graph is kept in the user's cache folder: converting it anew takes seconds and
+    all of torch.
     """
 
     def __init__(
@@ -74,18 +83,21 @@ class OpenVinoEngine(Closing):
             threads: of the processor.
             goal: "latency" gives all threads to one picture, and each its share of the networks;
                 "throughput" one to each of several pictures, which do not wait for each other.
-            precision: "f32", "bf16", or "auto" for what OpenVINO holds best on this processor.
+            precision: "f32", "bf16", or "auto" for what OpenVINO holds best on this processor;
+                "int8" rounds what convolutions multiply to 8 bits, and leaves the rest at "auto".
             weights: folder they lie in.
             cache: folder of converted graphs; None takes the user's cache folder.
 
         Raises:
-            WeightsError: weights are missing or damaged.
+            WeightsError: weights are missing or damaged, or nobody measured how to round them.
         """
         openvino = import_openvino()
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
-        self._model = _read_or_convert(self._core, models, weights, folder)
+        wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
+        self._model = _read_or_convert(self._core, wanted, folder)
         self._lane_count = threads if goal == "throughput" else 1
+        self._bundles = BUNDLES if goal == "throughput" else (1,)
         self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)
         self._properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": max(self._lane_count, threads // len(self._groups)),
@@ -94,13 +106,14 @@ class OpenVinoEngine(Closing):
             # Graphs that know nothing of each other would be bound to the same cores.
             "ENABLE_CPU_PINNING": goal == "throughput",
         }
-        if precision != "auto":
+        if precision not in ("auto", "int8"):
             self._properties["INFERENCE_PRECISION_HINT"] = precision
         if os.access(folder, os.W_OK):
             self._properties["CACHE_DIR"] = str(folder)
         chosen = precision if precision != "auto" else self._default_precision()
         self._name = f"openvino cpu {chosen}"
         self._compiled: dict[tuple[int, ...], list[Lane]] = {}
+        self._wasted = 0
 
     @property
     def name(self) -> str:
@@ -110,20 +123,62 @@ class OpenVinoEngine(Closing):
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (N, h, w) float32 of a batch (N, h, w, 3) uint8 BGR."""
         found = np.empty(batch.shape[:3], np.float32)
-        lanes = self._lanes(batch.shape[1:])
-        for index in range(len(batch) + len(lanes)):
-            lane = lanes[index % len(lanes)]
-            if index >= len(lanes):
-                found[index - len(lanes)] = _probability(lane)
-            if index < len(batch):
-                for request in lane:
-                    request.start_async({0: batch[index : index + 1]}, share_inputs=True)
+        begin = 0
+        while begin < len(batch):
+            rest = batch[begin:]
+            size = self._bundle(rest.shape)
+            if len(rest) < size * self._lane_count:
+                found[begin:] = self._filled_up(rest, size)
+                break
+            end = begin + len(rest) // size * size
+            self._run(batch[begin:end], found[begin:end], size)
+            begin = end
         return found
 
+    def _bundle(self, shape: tuple[int, ...]) -> int:
+        """How many of (n, h, w, 3) pictures go through a lane together, so that no lane is idle.
+
+        Where only a larger number is compiled, it is taken and filled up, until what that wasted
+        would have paid for compiling.
+        """
+        waiting, *picture = shape
+        fits = (size for size in self._bundles if size * self._lane_count <= waiting)
+        ideal = next(fits, 1)
+        larger = [size for size in self._bundles if size > ideal and self._has(size, picture)]
+        if not larger or self._has(ideal, picture):
+            return ideal
+        self._wasted += -waiting % larger[-1]
+        return ideal if self._wasted > COMPILING else larger[-1]
+
+    def _has(self, size: int, picture: Sequence[int]) -> bool:
+        return (size, *picture) in self._compiled
+
+    def _filled_up(self, batch: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+        """Results of pictures that make no whole bundles; the last one fills them up."""
+        missing = -len(batch) % size
+        filled = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+        found = np.empty(filled.shape[:3], np.float32)
+        self._run(filled, found, size)
+        return found[: len(batch)]
+
+    def _run(self, batch: NDArray[np.uint8], found: NDArray[np.float32], size: int) -> None:
+        """Fill `found`; the lanes take turns, each with `size` pictures."""
+        lanes = self._lanes((size, *batch.shape[1:]))
+        parts = range(0, len(batch), size)
+        for turn in range(len(parts) + len(lanes)):
+            lane = lanes[turn % len(lanes)]
+            if turn >= len(lanes) and turn - len(lanes) < len(parts):
+                begin = parts[turn - len(lanes)]
+                found[begin : begin + size] = _probability(lane, *batch.shape[1:3])
+            if turn < len(parts):
+                part = batch[parts[turn] : parts[turn] + size]
+                for request in lane:
+                    request.start_async({0: part}, share_inputs=True)
+
     def _lanes(self, shape: tuple[int, ...]) -> list[Lane]:
-        """What takes pictures (h, w, 3) at the same time, one a lane."""
+        """What takes pictures (n, h, w, 3) at the same time."""
         if shape not in self._compiled:
-            self._model.reshape([1, *shape])
+            self._model.reshape(list(shape))
             parts = [
                 self._core.compile_model(_part(self._model, group), "CPU", self._properties)
                 for group in self._groups
@@ -170,13 +225,15 @@ def _part(model: Any, numbers: Sequence[int]) -> Any:
     return part
 
 
-def _probability(lane: Lane) -> NDArray[np.float32]:
-    """What the requests of a lane found, when they have: (h, w), 0..1."""
-    shares = []
+def _probability(lane: Lane, height: int, width: int) -> NDArray[np.float32]:
+    """What the requests of a lane found, when they have: (n, height, width), 0..1."""
+    by_size: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
     for request in lane:
         request.wait()
-        shares += [tensor.data[0] for tensor in request.output_tensors]
-    logits = np.asarray(np.sum(shares, axis=0), np.float32)
+        for tensor in request.output_tensors:
+            by_size.setdefault(tuple(tensor.shape), []).append(tensor.data)
+    sums = [np.asarray(np.sum(shares, axis=0), np.float32) for shares in by_size.values()]
+    logits = np.asarray(sum(_enlarged(each, height, width) for each in sums), np.float32)
     # The logistic function, in a form that no number overflows.
     probability: NDArray[np.float32] = np.tanh(logits * np.float32(0.5))
     probability *= np.float32(0.5)
@@ -184,8 +241,30 @@ def _probability(lane: Lane) -> NDArray[np.float32]:
     return probability
 
 
-def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Path) -> Any:
-    path = cache / f"{_key(models, weights)}.xml"
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of which networks a graph is wanted.
+
+    Attributes:
+        models: names of weights.
+        weights: folder they lie in.
+        quantized: round to 8 bits.
+    """
+
+    models: tuple[str, ...]
+    weights: Path
+    quantized: bool = False
+
+
+def _enlarged(planes: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(n, h, w) -> (n, height, width)."""
+    if planes.shape[1:] == (height, width):
+        return planes
+    return np.stack([resize(plane, height, width) for plane in planes])
+
+
+def _read_or_convert(core: Any, wanted: Wanted, cache: Path) -> Any:
+    path = cache / f"{_key(wanted)}.xml"
     if path.is_file():
         try:
             model = core.read_model(path)
@@ -197,21 +276,23 @@ def _read_or_convert(core: Any, models: Sequence[str], weights: Path, cache: Pat
             # A cached graph that cannot be read is only a cache miss.
             with contextlib.suppress(OSError):
                 path.unlink()
-    _convert_elsewhere(models, weights, path)
-    return core.read_model(path) if path.is_file() else convert(models, weights)
+    _convert_elsewhere(wanted, path)
+    return core.read_model(path) if path.is_file() else convert(wanted)
 
 
-def _convert_elsewhere(models: Sequence[str], weights: Path, path: Path) -> None:
+def _convert_elsewhere(wanted: Wanted, path: Path) -> None:
     """Convert in a process of its own: torch and the conversion take 400 MB, which end with it."""
+    job = {**asdict(wanted), "weights": str(wanted.weights), "path": str(path)}
     # -P: the folder the user stands in must not lend its modules to the child.
-    command = [sys.executable, "-P", "-m", __name__, str(path), str(weights), *models]
+    command = [sys.executable, "-P", "-m", __name__, json.dumps(job)]
     with contextlib.suppress(OSError):
         subprocess.run(command, capture_output=True, check=False)
 
 
-def _key(models: Sequence[str], weights: Path) -> str:
+def _key(wanted: Wanted) -> str:
     """Changes with the weights, their shares, and what turns them into a graph."""
     openvino = import_openvino()
+    models, weights = wanted.models, wanted.weights
     cards = [registry.read_card(name, weights) for name in models]
     for card in cards:
         registry.verified(card, weights)
@@ -222,6 +303,8 @@ def _key(models: Sequence[str], weights: Path) -> str:
         "openvino": openvino.__version__,
         "revision": GRAPH_REVISION,
     }
+    if wanted.quantized:
+        facts["ranges"] = [registry.read_ranges(name, weights) for name in models]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -234,15 +317,24 @@ def _prune(cache: Path) -> None:
                 path.unlink()
 
 
-def convert(models: Sequence[str], weights: Path) -> Any:
+def convert(wanted: Wanted) -> Any:
     """Make OpenVINO's graph of an ensemble, with an output for each network; imports torch.
 
     Raises:
-        WeightsError: weights are missing or damaged.
+        WeightsError: weights are missing or damaged, or nobody measured how to round them.
     """
     from humanseg.models.ensemble import ServingApart
 
-    return graph_of(ServingApart(registry.load_ensemble(models, weights)).eval())
+    ensemble = registry.load_ensemble(wanted.models, wanted.weights, quantized=wanted.quantized)
+    model = graph_of(ServingApart(ensemble).eval())
+    if wanted.quantized:
+        from openvino.passes import ConstantFolding, Manager
+
+        # Only where the ends of a rounding are constants does the compiler see whole numbers in it.
+        manager = Manager()
+        manager.register_pass(ConstantFolding())
+        manager.run_passes(model)
+    return model
 
 
 def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:
@@ -288,5 +380,12 @@ def store(model: Any, path: Path) -> None:
     os.replace(partial, path)
 
 
+def main() -> None:
+    """Convert and store what the JSON object on the command line asks for."""
+    job = json.loads(sys.argv[1])
+    wanted = Wanted(tuple(job["models"]), Path(job["weights"]), job["quantized"])
+    store(convert(wanted), Path(job["path"]))
+
+
 if __name__ == "__main__":
-    store(convert(sys.argv[3:], Path(sys.argv[2])), Path(sys.argv[1]))
+    main()

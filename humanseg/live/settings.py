@@ -261,7 +261,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "auto_frame": Key(_read_bool, "false", "Follow people with the crop."),
     "preset": Key(_read_preset, f'"{DEFAULT_PRESET}"', "Which networks: fast, balanced or best."),
-    "engine": Key(_chosen(ENGINES), '"auto"', "What runs them: auto, torch or openvino."),
+    "engine": Key(_chosen(ENGINES), '"auto"', "What runs them: auto, torch, openvino or int8."),
     "device": Key(_chosen(DEVICES), '"auto"', "Where they run: auto, cpu, cuda or mps."),
     "threads": Key(
         partial(_read_whole, low=1, high=256), "2", "Of the networks; chosen by default."

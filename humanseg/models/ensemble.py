@@ -52,8 +52,12 @@ class HalfSize(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        logits = self.network(nn.functional.avg_pool2d(image, 2))
-        return enlarge_bilinear(logits, (image.shape[-2], image.shape[-1]))
+        return enlarge_bilinear(self.small(image), (image.shape[-2], image.shape[-1]))
+
+    def small(self, image: Tensor) -> Tensor:
+        """Logits as they are, (N, 1, h / 2, w / 2)."""
+        logits: Tensor = self.network(nn.functional.avg_pool2d(image, 2))
+        return logits
 
 
 class Serving(nn.Module):
@@ -74,7 +78,9 @@ class Serving(nn.Module):
 class ServingApart(nn.Module):
     """The same for an engine that runs the networks side by side.
 
-    (N, h, w, 3) uint8 BGR -> one (N, h, w) float32 a network, whose sum is the ensemble's logits.
+    (N, h, w, 3) uint8 BGR -> one (N, h, w) float32 a network, whose sum is the ensemble's logits
+    once those of `HalfSize` networks, (N, h / 2, w / 2), are enlarged: one plane is sooner enlarged
+    outside a graph whose tensors hold sixteen.
     """
 
     def __init__(self, ensemble: Ensemble) -> None:
@@ -85,7 +91,7 @@ class ServingApart(nn.Module):
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
         rgb = _rgb(batch, torch.float32)
         return tuple(
-            share * network(rgb)[:, 0]
+            share * (network.small if isinstance(network, HalfSize) else network)(rgb)[:, 0]
             for share, network in zip(self._shares, self.networks, strict=True)
         )
 

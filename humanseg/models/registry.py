@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from humanseg.models.ensemble import Ensemble
+    from humanseg.models.quantized import Ranges
 
 NETWORKS: Mapping[str, str] = {
     "unet": "humanseg.models.unet:VanillaUNet",
@@ -35,6 +36,7 @@ STATISTICS = ("running_mean", "running_var")
 """Ends of the names of what batch norms gather."""
 
 SHARES_FILE = "ensemble.shares"
+RANGES_ENDING = ".ranges"
 REINSTALL_HINT = "reinstall humanseg: pip install --force-reinstall humanseg"
 
 
@@ -209,6 +211,8 @@ def save(
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.safetensors").write_bytes(content)
+    # Ranges of other weights would round these wrongly.
+    (folder / f"{name}{RANGES_ENDING}").unlink(missing_ok=True)
     (folder / f"{name}.toml").write_text(_card_text(card), encoding="utf-8")
     return card
 
@@ -250,8 +254,40 @@ def _toml(value: object) -> str:
     return str(value)
 
 
-def load_ensemble(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> Ensemble:
+def load_quantized(name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
+    """Load a network that rounds to 8 bits, within the ranges that were measured for its weights.
+
+    Raises:
+        WeightsError: as of `load`; or ranges were never measured, or for other weights.
+    """
+    from humanseg.models.quantized import quantize
+
+    ranges = read_ranges(name, folder)
+    if ranges is None:
+        raise WeightsError(
+            f"nobody has measured which numbers '{name}' works with, so they cannot be rounded",
+            subject=folder,
+            hint=f"humanseg calibrate {name} --config FILE --data FOLDER",
+        )
+    try:
+        return quantize(load(name, folder), ranges)
+    except ValueError as error:
+        raise WeightsError(
+            f"belongs to another network: {error}",
+            subject=folder / f"{name}{RANGES_ENDING}",
+            hint=REINSTALL_HINT,
+        ) from error
+
+
+def load_ensemble(
+    names: Sequence[str], folder: Path = WEIGHTS_FOLDER, *, quantized: bool = False
+) -> Ensemble:
     """Load several networks as one, with the fitted shares if there are any for these names.
+
+    Args:
+        names: of weights.
+        folder: they lie in.
+        quantized: round to 8 bits, see `load_quantized`.
 
     Raises:
         WeightsError: weights are missing or damaged, or the file of shares is.
@@ -259,14 +295,17 @@ def load_ensemble(names: Sequence[str], folder: Path = WEIGHTS_FOLDER) -> Ensemb
     from humanseg.models.ensemble import Ensemble
 
     shares = read_shares(folder)
-    if set(names) != set(shares):
-        return Ensemble([load(name, folder) for name in names]).eval()
-    members = load_members(names, read_halved(names, folder), folder)
-    return Ensemble(members, [shares[name] for name in names]).eval()
+    fitted = set(names) == set(shares)
+    members = load_members(names, read_halved(names, folder), folder, quantized=quantized)
+    return Ensemble(members, [shares[name] for name in names] if fitted else None).eval()
 
 
 def load_members(
-    names: Sequence[str], halved: Sequence[str], folder: Path = WEIGHTS_FOLDER
+    names: Sequence[str],
+    halved: Sequence[str],
+    folder: Path = WEIGHTS_FOLDER,
+    *,
+    quantized: bool = False,
 ) -> list[nn.Module]:
     """Load networks as an ensemble shows them its pictures: those of `halved` at half the size.
 
@@ -275,7 +314,8 @@ def load_members(
     """
     from humanseg.models.ensemble import HalfSize
 
-    networks = {name: load(name, folder) for name in names}
+    load_one = load_quantized if quantized else load
+    networks = {name: load_one(name, folder) for name in names}
     for name in halved:
         if not hasattr(networks[name], "encoder"):
             raise WeightsError(
@@ -322,6 +362,41 @@ def _read_shares_file(folder: Path) -> tuple[dict[str, float], tuple[str, ...]]:
         raise WeightsError(
             f"is no file of shares: {error}", subject=path, hint=REINSTALL_HINT
         ) from error
+
+
+def read_ranges(name: str, folder: Path = WEIGHTS_FOLDER) -> Ranges | None:
+    """What each convolution of a network is shown; None where nobody measured it.
+
+    Ranges that were measured for other weights of that name count as none.
+
+    Raises:
+        WeightsError: the file cannot be read, or there are no such weights.
+    """
+    path = folder / f"{name}{RANGES_ENDING}"
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        if fields["weights"]["sha256"] != read_card(name, folder).sha256:
+            return None
+        return {
+            str(key): (float(low), float(high)) for key, (low, high) in fields["ranges"].items()
+        }
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"is no file of ranges: {error}", subject=path, hint=REINSTALL_HINT
+        ) from error
+
+
+def save_ranges(name: str, ranges: Ranges, fit: Mapping[str, Any], folder: Path) -> Path:
+    """Write what each convolution of a network is shown, and how that was measured."""
+    path = folder / f"{name}{RANGES_ENDING}"
+    # Names of convolutions hold dots, which TOML takes for tables unless they are quoted.
+    quoted = {f'"{key}"': list(ends) for key, ends in ranges.items()}
+    weights = {"sha256": read_card(name, folder).sha256}
+    text = _sections_text({"weights": weights, "ranges": quoted, "fit": fit})
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def save_shares(

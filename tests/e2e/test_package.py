@@ -98,7 +98,12 @@ def test_weights_stay_small_and_free_of_pickle(wheel):
     _, files = wheel
     weights = {path: size for path, size in files.items() if path.startswith("humanseg/weights/")}
     assert sum(weights.values()) <= LARGEST_WEIGHTS
-    assert {Path(path).suffix for path in weights} == {".toml", ".safetensors", ".shares"}
+    assert {Path(path).suffix for path in weights} == {
+        ".toml",
+        ".safetensors",
+        ".shares",
+        ".ranges",
+    }
 
 
 def test_the_licence_of_no_required_package_is_copyleft():

@@ -21,7 +21,7 @@ refresh = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(refresh)
 
 TOLERANCE = tomllib.loads((HERE / "tolerance.toml").read_text())
-ENGINES = ["torch f32", "torch bf16", "openvino f32", "openvino bf16"]
+ENGINES = ["torch f32", "torch bf16", "openvino f32", "openvino int8", "openvino bf16"]
 
 
 @pytest.fixture(scope="module")

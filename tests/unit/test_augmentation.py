@@ -120,7 +120,9 @@ def test_nothing_happens_to_light_and_colour_unless_it_is_asked_for():
 
 def test_the_smallest_crop_says_how_near_people_come():
     near, far = (
-        np.mean([augment(dataclasses.replace(QUIET, crop=c), seed).mask.mean() for seed in range(20)])
+        np.mean(
+            [augment(dataclasses.replace(QUIET, crop=c), seed).mask.mean() for seed in range(20)]
+        )
         for c in (0.3, 1)
     )
     assert near > 1.3 * far > 0

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -11,6 +12,21 @@ def test_items_come_out_in_order_and_in_batches():
         channel.put(item)
     channel.finish()
     assert list(channel.batches(2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_a_batch_waits_until_it_is_full():
+    channel = Channel(4)
+    batches = []
+    reader = threading.Thread(target=lambda: batches.extend(channel.batches(3)))
+    reader.start()
+    for item in range(4):
+        channel.put(item)
+        if item < 2:
+            time.sleep(0.02)
+            assert batches == []
+    channel.finish()
+    reader.join(2)
+    assert batches == [[0, 1, 2], [3]]
 
 
 def test_a_full_channel_makes_put_wait_until_something_is_taken():

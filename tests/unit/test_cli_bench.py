@@ -259,7 +259,7 @@ def measured_engines(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"openvino cpu auto": 2.0, "torch cpu auto": 5.0}
         return {"openvino cpu auto": 11.0, "torch cpu auto": 10.0, "torch cpu f32": 40.0}
 
-    monkeypatch.setattr(choose, "candidates", lambda _: [openvino, torch])
+    monkeypatch.setattr(choose, "candidates", lambda *_, **__: [openvino, torch])
     monkeypatch.setattr(choose, "choose_device", lambda _: "cpu")
     monkeypatch.setattr(self_test, "measure", measure)
     monkeypatch.setattr(self_test, "quickest", lambda *_, **__: openvino)

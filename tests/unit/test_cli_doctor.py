@@ -192,9 +192,9 @@ def test_engines_that_do_not_run(
 
 def test_engines_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "time_engine", lambda name: (f"{name} cpu f32", 0.0123))
-    [torch, openvino] = checks.check_engines()
+    [torch, openvino, rounded] = checks.check_engines()
     assert torch == Check("torch", "ok", "torch cpu f32: 12.3 ms a picture on one core")
-    assert openvino.state == "ok"
+    assert openvino.state == rounded.state == "ok"
 
 
 def test_system_and_folders() -> None:

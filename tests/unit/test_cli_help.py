@@ -57,7 +57,7 @@ def test_main_help_names_every_command() -> None:
         ["models", "doctor", "bench"],
     )
     checking = ["snapshot", "compare"]
-    training = ["train", "fit-ensemble", "evaluate", "report", "export", "relabel"]
+    training = ["train", "fit-ensemble", "calibrate", "evaluate", "report", "export", "relabel"]
     expected = [*files, *live, *checking, *machine, *training]
     assert expected == NAMES
 

@@ -222,6 +222,29 @@ def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "different folders" in result.stderr
 
 
+def test_calibrate(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from humanseg.models import registry
+    from humanseg_training import calibrate
+
+    facts = {"architecture": "linknet", "width": 4, "training": {}, "scores": {}}
+    registry.save(registry.build("linknet", 4), tmp_path, "one", **facts)
+    seen: list[Any] = []
+
+    def measure(name: str, *given: Any, **options: Any) -> dict[str, tuple[float, float]]:
+        seen.append((name, options))
+        return {"head.1": (-1.0, 2.0)}
+
+    monkeypatch.setattr(calibrate, "calibrate", measure)
+    arguments = ["calibrate", str(tmp_path / "one.safetensors"), "--config", str(config)]
+    result = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert seen == [("one", {"holdout": 20, "folder": tmp_path})]
+    assert result.stdout.startswith("one: 1 convolutions, ")
+    assert registry.read_ranges("one", tmp_path) == {"head.1": (-1.0, 2.0)}
+    result = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path), "--json"])
+    assert json.loads(result.stdout)["one"]["convolutions"] == 1
+
+
 def test_relabel(pictures: Path, chosen: list[Any], monkeypatch: Any) -> None:
     from humanseg_cli import relabel
 

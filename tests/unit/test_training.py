@@ -13,7 +13,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations", reason="the extra 'training' is not installed")
 
-from humanseg.errors import SettingsError, SinkError, WeightsError  # noqa: E402
+from humanseg.errors import (  # noqa: E402
+    SettingsError,
+    SinkError,
+    TrainingDataError,
+    WeightsError,
+)
 from humanseg.models import registry  # noqa: E402
 from humanseg_training.average import MovingAverage  # noqa: E402
 from humanseg_training.batches import Batches  # noqa: E402
@@ -180,6 +185,28 @@ def test_the_better_network_gets_the_larger_share(root, tmp_path, small_config):
     registry.save_shares(shares, {"pictures": "held out"}, tmp_path)
     ensemble = registry.load_ensemble(names, tmp_path)
     assert ensemble.shares[0] == pytest.approx(shares["tiny"], abs=1e-3)
+
+
+def test_calibration_meets_what_each_convolution_is_shown(root, tmp_path, small_config):
+    from humanseg_training.calibrate import calibrate
+
+    config = small_config(stages=(Stage(1024, 1, 1e-2),))
+    train(config, root, tmp_path)
+    options = {"holdout": config.holdout, "folder": tmp_path}
+    ranges = calibrate("tiny", root, config.data, **options)
+    first = next(iter(ranges))
+    # The picture itself, normalised: zero lies within, and nothing is wider than black to white.
+    assert -3 < ranges[first][0] < 0 < ranges[first][1] < 3
+    assert all(low <= high for low, high in ranges.values())
+    registry.save_ranges("tiny", ranges, {}, tmp_path)
+    picture = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        exact, rounded = (
+            load("tiny", tmp_path)(picture) for load in (registry.load, registry.load_quantized)
+        )
+    assert 0 < (exact - rounded).abs().mean() < 0.2 * exact.std() + 0.05
+    with pytest.raises(TrainingDataError, match="kept out"):
+        calibrate("tiny", root, config.data, holdout=0, folder=tmp_path)
 
 
 def test_a_teacher_replaces_labels_and_fills_what_was_unsure(root, tmp_path, small_config):
