@@ -25,15 +25,19 @@ STEP = 2
 
 @dataclass(frozen=True, slots=True)
 class PartOptions:
-    """Which parts and holes are shown; all are shares of the largest part's area, 0..1.
+    """Which parts and holes are shown.
 
     Attributes:
-        appear: a part is shown, or a hole opened, from this size on ...
-        vanish: ... and is gone below this one.
+        appear: a part is shown, or a hole opened, from this share of the largest part's area on ...
+        vanish: ... and is gone below this one; 0..1.
+        sure: a part is shown when the networks are so sure of it somewhere ...
+        doubt: ... and is gone below this probability; the largest part always stays.
     """
 
     appear: float = 0.04
     vanish: float = 0.03
+    sure: float = 0.9
+    doubt: float = 0.8
 
 
 class SteadyParts:
@@ -44,7 +48,7 @@ class SteadyParts:
         self._shown: NDArray[np.uint8] | None = None
 
     def update(self, mask: Mask, back: Motion | None) -> Mask:
-        """Take away parts and fill holes that are too small, given what was shown before.
+        """Take away parts and fill holes that are too small or doubtful, given what was shown.
 
         Args:
             mask: (h, w) float32, 0..1.
@@ -58,37 +62,59 @@ class SteadyParts:
         labels, figures = _connected(mask[::STEP, ::STEP] > 0.5, 8)
         largest = int(figures[1:, cv2.CC_STAT_AREA].max(initial=0))
         if len(figures) > 2:
-            mask = _without(mask, labels, self._too_small(labels, figures, largest, back, shown=1))
+            was_there = self._share_shown(labels, back, shown=1)
+            gone = self._too_small(figures, largest, was_there)
+            gone += self._doubtful(mask[::STEP, ::STEP], labels, figures, was_there)
+            mask = _without(mask, labels, gone)
         coarse = mask[::STEP, ::STEP]
         labels, figures = _connected(coarse <= 0.5, 4)
         if len(figures) > 2:
-            small = self._too_small(labels, figures, largest, back, shown=0)
+            small = self._too_small(figures, largest, self._share_shown(labels, back, shown=0))
             holes = [hole for hole in small if _is_unsure_hole(coarse, labels == hole)]
             mask = _filled(mask, labels, holes)
         self._shown = (mask > 0.5).astype(np.uint8)
         return mask
 
-    def _too_small(
-        self,
-        labels: NDArray[np.int32],
-        figures: NDArray[np.int32],
-        largest: int,
-        back: Motion | None,
-        *,
-        shown: int,
-    ) -> list[int]:
-        """Labels of what is smaller than its limit, which is lower for what was there before.
+    def _share_shown(
+        self, labels: NDArray[np.int32], back: Motion | None, *, shown: int
+    ) -> NDArray[np.float64] | None:
+        """The share of each label that was there before; None at a beginning.
 
         Parts were there where 1 was shown, holes where 0 was.
         """
+        if self._shown is None or back is None:
+            return None
+        was_there = back.carry(self._shown)[::STEP, ::STEP] == shown
+        count = int(labels.max()) + 1
+        areas = np.bincount(labels.ravel(), minlength=count)
+        return np.bincount(labels[was_there], minlength=count) / np.maximum(areas, 1)
+
+    def _too_small(
+        self, figures: NDArray[np.int32], largest: int, was_there: NDArray[np.float64] | None
+    ) -> list[int]:
+        """Labels of what is smaller than its limit, which is lower for what was there before."""
         areas = figures[:, cv2.CC_STAT_AREA]
         limits = np.full(len(areas), self._options.vanish * largest)
-        doubtful = areas < self._options.appear * largest
-        if self._shown is not None and back is not None and doubtful[1:].any():
-            was_there = back.carry(self._shown)[::STEP, ::STEP] == shown
-            share = np.bincount(labels[was_there], minlength=len(areas)) / np.maximum(areas, 1)
-            limits[share <= 0.5] = self._options.appear * largest
+        if was_there is not None:
+            limits[was_there <= 0.5] = self._options.appear * largest
         return [int(label) for label in np.flatnonzero(areas < limits) if label > 0]
+
+    def _doubtful(
+        self,
+        mask: Mask,
+        labels: NDArray[np.int32],
+        figures: NDArray[np.int32],
+        was_there: NDArray[np.float64] | None,
+    ) -> list[int]:
+        """Labels of parts, but the largest, that the networks are nowhere sure enough of."""
+        surest = np.zeros(len(figures), np.float32)
+        np.maximum.at(surest, labels.ravel(), mask.ravel())
+        limits = np.full(len(figures), self._options.doubt)
+        if was_there is not None:
+            limits[was_there <= 0.5] = self._options.sure
+        largest = 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))
+        wanting = np.flatnonzero(surest < limits)
+        return [int(label) for label in wanting if label not in (0, largest)]
 
 
 def _connected(

@@ -36,6 +36,7 @@ class RefineOptions:
         smallest_part: share of the largest part (0..1) below which a separate part is a speck
             and removed, and below which a hole is filled; 0 keeps all.
         smallest_person: share of the picture (0..1) below which nothing is a person.
+        doubt: a separate part goes where the probability nowhere reaches this; the largest stays.
         guide_pixels: the filter runs at the largest half, quarter ... of the frame that has at most
             this many pixels; the rest of the way is bilinear.
         radius: of the guided filter, in pixels of the mask.
@@ -47,6 +48,7 @@ class RefineOptions:
     erosion: float = 0.0
     smallest_part: float = 0.03
     smallest_person: float = 0.001
+    doubt: float = 0.8
     guide_pixels: int = 640 * 400
     radius: int = 2
     epsilon: float = 3e-4
@@ -92,7 +94,9 @@ class Refiner:
     def _follow(self, mask: Mask, guide: Guide) -> Alpha:
         """The alpha at the guide's size; at the mask's where the guide is smaller."""
         options = self._options
-        mask = remove_specks(mask, options.smallest_part, options.smallest_person)
+        mask = remove_specks(
+            mask, options.smallest_part, options.smallest_person, doubt=options.doubt
+        )
         mask = soft_erode(mask, options.erosion)
         height, width = guide[0].shape
         if height >= mask.shape[0] and width >= mask.shape[1]:
@@ -135,8 +139,10 @@ def soft_erode(mask: Mask, amount: float) -> Mask:
     return mask + np.float32(amount) * (smallest - mask)
 
 
-def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0) -> Mask:
-    """Take away small separate parts with the haze around them, and fill small holes.
+def remove_specks(
+    mask: Mask, smallest_part: float, smallest_person: float = 0.0, *, doubt: float = 0.0
+) -> Mask:
+    """Take away small or doubtful separate parts with the haze around them, and fill small holes.
 
     A part is where the mask is above one half, connected. What is less sure stays where it is
     connected to a part that stays, as hair is; haze on its own goes.
@@ -146,6 +152,7 @@ def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0
         smallest_part: share of the largest part's area, 0..1; smaller parts go, and holes smaller
             than this share of the largest part are filled; 0 keeps all.
         smallest_person: share of the picture below which nothing is a person.
+        doubt: a part goes where the mask nowhere reaches this, but for the largest part.
 
     Holes are filled only where the probability stays above HAZE.
 
@@ -160,6 +167,11 @@ def remove_specks(mask: Mask, smallest_part: float, smallest_person: float = 0.0
     areas[0] = 0  # label 0 is the outside
     smallest = max(areas.max() * smallest_part, smallest_person * mask.size)
     stays = areas >= max(1.0, smallest)
+    if doubt > 0 and stays.sum() > 1:
+        surest = np.zeros(len(areas), np.float32)
+        np.maximum.at(surest, np.asarray(labels.ravel(), np.intp), mask.ravel())
+        surest[areas.argmax()] = 1
+        stays &= surest >= doubt
     if not stays.any():
         return np.zeros_like(mask)
     _, haze = cv2.connectedComponents((mask > HAZE).astype(np.uint8), connectivity=8)

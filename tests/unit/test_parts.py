@@ -43,6 +43,25 @@ def test_at_the_beginning_the_lower_limit_holds():
     assert shown(SteadyParts(OPTIONS), [person(40)]) == [0]
 
 
+def doubtful(probability):
+    """A part beside the body, large enough, that the networks are so sure of."""
+    mask = person(300)
+    mask[:, 62:] *= probability
+    return mask
+
+
+def test_a_part_is_shown_once_it_is_sure_and_stays_while_it_is_not_much_less_so():
+    seen = [doubtful(0.85), doubtful(0.95), doubtful(0.85), doubtful(0.7), doubtful(0.85)]
+    assert shown(SteadyParts(OPTIONS), [person(), *seen]) == [0, 0, 300, 300, 0, 0]
+    assert shown(SteadyParts(OPTIONS), [doubtful(0.85)]) == [300]
+    assert shown(SteadyParts(OPTIONS), [doubtful(0.7)]) == [0]
+
+
+def test_the_only_part_stays_however_unsure_it_is():
+    mask = 0.6 * person()
+    np.testing.assert_array_equal(SteadyParts(OPTIONS).update(mask, None), mask)
+
+
 def test_a_part_goes_with_the_haze_around_it():
     mask = person(40)
     mask[9, 70:75] = 0.3

@@ -59,6 +59,17 @@ def test_a_second_person_is_no_speck():
     np.testing.assert_array_equal(remove_specks(mask, 0.03), mask)
 
 
+def test_a_part_that_is_nowhere_sure_goes_and_the_largest_stays_whatever_it_is():
+    mask = 0.7 * body()
+    mask[30:50, 2:12] = 0.75
+    mask[25:35, 62:75] = 0.6
+    mask[30, 65] = 0.85
+    cleaned = remove_specks(mask, 0.03, doubt=0.8)
+    assert cleaned[:, :14].max() == 0
+    np.testing.assert_array_equal(cleaned[:, 14:], mask[:, 14:])
+    np.testing.assert_array_equal(remove_specks(mask, 0.03), mask)
+
+
 def test_an_empty_mask_stays_empty():
     empty = np.zeros((30, 40), np.float32)
     pixels = RANDOM.integers(0, 255, (90, 120, 3), np.uint8)
