@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -178,25 +179,38 @@ def test_a_few_pictures_fill_up_a_bundle_until_a_smaller_one_is_worth_compiling(
     np.testing.assert_allclose(found, expected[:1], atol=1e-5)
 
 
+ROUNDED = """
+import sys
+from pathlib import Path
+import numpy as np
+from humanseg.engines.openvino_engine import OpenVinoEngine
+
+folder = Path(sys.argv[1])
+batch = np.load(folder / "batch.npy")
+for precision in ("int8", "f32"):
+    options = {"threads": 1, "weights": folder, "cache": folder / "cache"}
+    with OpenVinoEngine(("first", "second"), precision=precision, **options) as engine:
+        print(engine.name)
+        np.save(folder / precision, engine.infer(batch))
+"""
+
+
 @pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
 def test_rounding_needs_ranges_and_is_near_the_exact_engine(small_weights):
     options = {"threads": 1, "weights": small_weights, "cache": small_weights / "cache"}
     with pytest.raises(WeightsError, match="nobody has measured"):
-        OpenVinoEngine(MODELS, precision="int8", **options).infer(
-            np.zeros((1, 32, 32, 3), np.uint8)
-        )
+        OpenVinoEngine(MODELS, precision="int8", **options)
     for name in MODELS:
         network = fuse_batch_norm(registry.load(name, small_weights))
         ranges = dict.fromkeys(dense_convolutions(network), (-4.0, 4.0))
         registry.save_ranges(name, ranges, {}, small_weights)
-    batch = RANDOM.integers(0, 255, (2, 64, 48, 3), np.uint8)
-    with (
-        OpenVinoEngine(MODELS, precision="int8", **options) as rounded,
-        OpenVinoEngine(MODELS, precision="f32", **options) as exact,
-    ):
-        assert rounded.name == "openvino cpu int8"
-        one, other = rounded.infer(batch), exact.infer(batch)
-    assert 0 < np.abs(one - other).mean() < 0.02
+    np.save(small_weights / "batch", RANDOM.integers(0, 255, (2, 64, 48, 3), np.uint8))
+    # In a process of its own: many kinds of graphs in one made tests unfit for signals.
+    command = [sys.executable, "-c", ROUNDED, str(small_weights)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["openvino cpu int8", "openvino cpu f32"]
+    rounded, exact = (np.load(small_weights / f"{name}.npy") for name in ("int8", "f32"))
+    assert 0 < np.abs(rounded - exact).mean() < 0.02
     assert len(list((small_weights / "cache").glob("*.xml"))) == 2
 
 
