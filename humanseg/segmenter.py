@@ -39,6 +39,7 @@ class Segmenter(Closing):
         engine: str = "auto",
         threads: int | None = None,
         goal: Goal = "latency",
+        exact: bool = False,
     ) -> None:
         """Load the networks of a preset.
 
@@ -48,6 +49,7 @@ class Segmenter(Closing):
             engine: "auto", "torch", "openvino" or "int8".
             threads: of the processor; None takes all cores.
             goal: "latency" for one picture at a time, "throughput" for several.
+            exact: "auto" takes no engine that rounds to 8 bits, whatever the preset allows.
 
         Raises:
             SettingsError: an unknown name, or a device this machine does not have.
@@ -62,7 +64,7 @@ class Segmenter(Closing):
             device=device,
             threads=share(threads).infer,
             goal=goal,
-            exact=chosen.exact,
+            exact=exact or chosen.exact,
         )
         self._refiner = Refiner(chosen.refine)
 

@@ -114,7 +114,8 @@ def take_snapshot(
     cv2.setNumThreads(share(threads).picture)
     with (
         open_background(background) as behind,
-        Segmenter(preset, device=device, engine=engine, threads=threads) as segmenter,
+        # One machine's engine may round and another's not: what is kept is compared between them.
+        Segmenter(preset, device=device, engine=engine, threads=threads, exact=True) as segmenter,
     ):
         compositor = Compositor(behind)
         partial = partial_path(folder)
