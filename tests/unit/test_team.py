@@ -16,10 +16,13 @@ pytest.importorskip("albumentations", reason="the extra 'training' is not instal
 from humanseg.errors import SettingsError  # noqa: E402
 from humanseg_training.team import SharedBatchNorm, Team  # noqa: E402
 
-TOLERANCE = 2e-3
-"""Largest difference of a number in the network after ten steps in float32: the peak learning rate,
-which is one step of Adam. Sums are taken in another order, and Adam divides the smallest gradients
-by themselves, so a few weights may go one step the other way."""
+PEAK, STEPS = 2e-3, 10
+MEAN = 0.2 * PEAK
+TOLERANCE = PEAK
+"""How far one process and two may be apart after ten steps in float32. Sums are taken in another
+order, and Adam divides the smallest gradients by themselves, so a few weights may go the other way,
+a peak learning rate with each step; on the average a number moves by far less, and so does the
+loss."""
 
 CONFIG = """
 name = "tiny"
@@ -88,6 +91,11 @@ def largest_difference(one, other):
     return max(float((one[key].float() - other[key].float()).abs().max()) for key in one)
 
 
+def mean_difference(one, other):
+    total = sum(float((one[key].float() - other[key].float()).abs().sum()) for key in one)
+    return total / sum(value.numel() for value in one.values())
+
+
 def test_two_processes_give_what_one_gives_and_a_killed_run_goes_on(config, root):
     alone, killed = start(config, root / "alone"), start(config, root / "killed")
     checkpoint = root / "killed" / "checkpoint.pt"
@@ -119,7 +127,8 @@ def test_two_processes_give_what_one_gives_and_a_killed_run_goes_on(config, root
 
     shared = read(root / "pair")
     assert shared["step"] == whole["step"]
-    assert 0 < largest_difference(whole["network"], shared["network"]) < TOLERANCE
+    assert 0 < largest_difference(whole["network"], shared["network"]) < STEPS * PEAK
+    assert mean_difference(whole["network"], shared["network"]) < MEAN
     kept = [run["optimizer"]["state"].keys() for run in (whole, shared)]
     assert kept[0] == kept[1]
     logs = [(root / name / "log.jsonl").read_text().splitlines() for name in ("alone", "pair")]
