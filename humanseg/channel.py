@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 0.2
+"""Seconds for which items wait for others to go with: a source may hang at any time."""
+
 
 class Ended(Exception):
     """The channel takes or gives nothing more; the thread that meets this should leave."""
@@ -54,17 +57,21 @@ class Channel(Generic[T]):
                 raise Ended
 
     def take(self, limit: int = 1, *, at_least: int = 1) -> list[T]:
-        """Wait for items, then take what is there, up to `limit`; fewer than wanted at the end.
+        """Wait for items, then take what is there, up to `limit`; none at the end.
 
         Args:
             limit: of the items taken.
-            at_least: so many are waited for; no more than fit into the channel.
+            at_least: so many are waited for, but for PATIENCE only once there is one; no more than
+                fit into the channel.
 
         Raises:
             Ended: the channel was aborted.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._finished or len(self._items) >= at_least)
+            self._changed.wait_for(lambda: self._finished or bool(self._items))
+            self._changed.wait_for(
+                lambda: self._finished or len(self._items) >= at_least, timeout=PATIENCE
+            )
             if self._aborted:
                 raise Ended
             taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
@@ -72,7 +79,7 @@ class Channel(Generic[T]):
             return taken
 
     def batches(self, size: int) -> Iterator[list[T]]:
-        """Take so many at a time until the channel is finished and empty; the last may be fewer.
+        """Take so many at a time until the channel is finished and empty; fewer when none follow.
 
         Raises:
             Ended: the channel was aborted.

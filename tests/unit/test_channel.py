@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from humanseg.channel import Channel, Ended
+from humanseg.channel import PATIENCE, Channel, Ended
 
 
 def test_items_come_out_in_order_and_in_batches():
@@ -22,11 +22,18 @@ def test_a_batch_waits_until_it_is_full():
     for item in range(4):
         channel.put(item)
         if item < 2:
-            time.sleep(0.02)
             assert batches == []
     channel.finish()
     reader.join(2)
     assert batches == [[0, 1, 2], [3]]
+
+
+def test_items_do_not_wait_for_ever_for_others():
+    channel = Channel(4)
+    channel.put("alone")
+    began = time.monotonic()
+    assert next(channel.batches(3)) == ["alone"]
+    assert PATIENCE <= time.monotonic() - began < 20 * PATIENCE
 
 
 def test_a_full_channel_makes_put_wait_until_something_is_taken():
