@@ -30,6 +30,7 @@ from humanseg.live.session import STAGES, LiveSession
 from humanseg.look.dressing import Dresser
 from humanseg.look.looks import Look
 from humanseg.segmenter import Segmenter
+from humanseg.sinks import virtual_camera
 from humanseg.sinks.virtual_camera import VirtualCameraSink
 from humanseg.sources.reopened import Reopened
 from humanseg.stopwatch import Stopwatch
@@ -139,7 +140,11 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def test_an_hour_of_frames_leaves_memory_threads_and_descriptors_as_they_were() -> None:
+def test_an_hour_of_frames_leaves_memory_threads_and_descriptors_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The hour passes in seconds, and so must the pauses before the camera is opened again.
+    monkeypatch.setattr(virtual_camera, "PAUSES", (0.01,))
     hour, events = Hour(), Events()
     counter = Counter(hour)
     seen: list[tuple[int, int, int]] = []
