@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from masks import RIVALS
 
 from humanseg.pixels import box_mean, grow, luma, resize
 from humanseg_cli.bench_stability import SAMPLES, bench_stability
@@ -21,7 +22,6 @@ from humanseg_training.data import read_mask
 from humanseg_training.stability import Tally, all_clips, mean_figures, usual_treatments
 
 HERE = Path(__file__).parent
-RIVALS = {"MediaPipe Selfie, general": 0, "MediaPipe Selfie, landscape": 1}
 
 STILL_WEIGHT = 0.3
 QUIET, MOVING, EXPOSURE, CUT = 0.015, 0.06, 0.08, 0.6

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.pixels import grow
+from humanseg.pixels import grow, largest_in_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,8 +107,7 @@ class SteadyParts:
         was_there: NDArray[np.float64] | None,
     ) -> list[int]:
         """Labels of parts, but the largest, that the networks are nowhere sure enough of."""
-        surest = np.zeros(len(figures), np.float32)
-        np.maximum.at(surest, labels.ravel(), mask.ravel())
+        surest = largest_in_each(labels, mask, len(figures))
         limits = np.full(len(figures), self._options.doubt)
         if was_there is not None:
             limits[was_there <= 0.5] = self._options.sure

@@ -141,3 +141,21 @@ def sampled(array: Array, rows: NDArray[np.float32], columns: NDArray[np.float32
     across, down = places.reshape(2, -1, _ROW)
     found = cv2.remap(array, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cast("Array", found.reshape(-1, array.shape[2])[:count])
+
+
+def largest_in_each(
+    labels: NDArray[np.int32], values: NDArray[np.float32], count: int
+) -> NDArray[np.float32]:
+    """The largest of some values at each label, and at least 0.
+
+    Args:
+        labels: (h, w), from 0 to count - 1.
+        values: (h, w).
+        count: of the labels.
+
+    Returns:
+        (count,).
+    """
+    largest = np.zeros(count, np.float32)
+    np.maximum.at(largest, np.asarray(labels.ravel(), np.intp), values.ravel())
+    return largest

@@ -11,7 +11,7 @@ import numpy as np
 
 from humanseg.guided_filter import guided_upsample_colour
 from humanseg.media.planar import PlanarFrame, Planes, halvings_until
-from humanseg.pixels import resize
+from humanseg.pixels import largest_in_each, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,8 +168,7 @@ def remove_specks(
     smallest = max(areas.max() * smallest_part, smallest_person * mask.size)
     stays = areas >= max(1.0, smallest)
     if doubt > 0 and stays.sum() > 1:
-        surest = np.zeros(len(areas), np.float32)
-        np.maximum.at(surest, np.asarray(labels.ravel(), np.intp), mask.ravel())
+        surest = largest_in_each(np.asarray(labels, np.int32), mask, len(areas))
         surest[areas.argmax()] = 1
         stays &= surest >= doubt
     if not stays.any():

@@ -164,12 +164,13 @@ def _compare_engines(
     for preset in presets:
         if not as_json:
             _say(f"the networks of {preset}")
-        models, exact = find_preset(preset).models, find_preset(preset).exact
+        options = find_preset(preset)
+        models = options.models
         able = candidates("cpu", models)
         able += [Candidate(one.library, one.device, "f32") for one in able if one.is_exact]
         if chosen != "cpu":
             able += candidates(chosen, models)
-        offered = candidates(chosen, models, exact=exact)
+        offered = candidates(chosen, models, exact=options.exact)
         taken = quickest(offered, models, threads=count, goal="throughput")
         times = measure(able, models, threads=count, goal="throughput")
         found[preset] = engines_of(times, taken.name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from humanseg_cli import draw
-from humanseg_cli.options import Debug, Json
+from humanseg_cli.options import Debug, Json, trained_on, training_data
 from humanseg_cli.weights import named_weights
 
 RUN = "The measurement"
@@ -19,26 +19,8 @@ def calibrate(
         list[str],
         Argument(metavar="NAMES...", help="Weights to measure.", show_default=False),
     ],
-    config: Annotated[
-        Path,
-        Option(
-            "--config",
-            metavar="FILE",
-            help="What they were trained on, in TOML.",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        Path,
-        Option(
-            "--data",
-            metavar="FOLDER",
-            help="Where the folders named there are.",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ],
+    config: Annotated[Path, trained_on(RUN)],
+    data: Annotated[Path, training_data(RUN)],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from humanseg.errors import SettingsError
 from humanseg_cli import draw
-from humanseg_cli.options import Debug, Json
+from humanseg_cli.options import Debug, Json, trained_on, training_data
 from humanseg_cli.weights import named_weights
 
 RUN = "The fit"
@@ -20,26 +20,8 @@ def fit_ensemble(
         list[str],
         Argument(metavar="NAMES...", help="Weights to combine.", show_default=False),
     ],
-    config: Annotated[
-        Path,
-        Option(
-            "--config",
-            metavar="FILE",
-            help="What they were trained on, in TOML.",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        Path,
-        Option(
-            "--data",
-            metavar="FOLDER",
-            help="Where the folders named there are.",
-            rich_help_panel=RUN,
-            show_default=False,
-        ),
-    ],
+    config: Annotated[Path, trained_on(RUN)],
+    data: Annotated[Path, training_data(RUN)],
     halved: Annotated[
         list[str] | None,
         Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, BadParameter, Option
 
@@ -33,6 +33,28 @@ def read_blur(text: str) -> str:
         except ValueError:
             raise BadParameter(f"{text!r} is not a number.") from None
     return text
+
+
+def trained_on(panel: str) -> Any:
+    """`--config FILE`: the run of the weights that a command is given."""
+    return Option(
+        "--config",
+        metavar="FILE",
+        help="What they were trained on, in TOML.",
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+def training_data(panel: str) -> Any:
+    """`--data FOLDER`: where the data of `trained_on` is."""
+    return Option(
+        "--data",
+        metavar="FOLDER",
+        help="Where the folders named there are.",
+        rich_help_panel=panel,
+        show_default=False,
+    )
 
 
 Blur = Annotated[

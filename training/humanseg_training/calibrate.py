@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +13,9 @@ from humanseg.errors import TrainingDataError
 from humanseg.models import registry
 from humanseg.models.ensemble import fuse_batch_norm
 from humanseg.models.quantized import Ranges, dense_convolutions
-from humanseg.sizes import input_size
 from humanseg_training.config import DataSet
-from humanseg_training.data import is_held_out, list_pairs, read_pair
+from humanseg_training.data import list_pairs
+from humanseg_training.ensemble_fit import held_out_pictures
 
 PICTURES = 10
 """Of each set; more of them widen the ranges, and so coarsen the rounding, for a few odd pixels."""
@@ -49,10 +47,9 @@ def calibrate(
     pictures = 0
     with torch.no_grad():
         for item in data:
-            held_out = (p for p in list_pairs(root, item) if is_held_out(p.image, holdout))
-            for pair in islice(held_out, PICTURES):
-                image, mask = read_pair(pair)
-                network(_batch(image, input_size(*mask.shape)))
+            held_out = held_out_pictures(list_pairs(root, item), holdout)
+            for batch, _ in islice(held_out, PICTURES):
+                network(batch)
                 pictures += 1
     if not pictures:
         raise TrainingDataError("holds no pictures that were kept out of training", subject=root)
@@ -69,8 +66,3 @@ class _Ends:
     def _look(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         low, high = torch.aminmax(inputs[0])
         self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
-
-
-def _batch(image: np.ndarray, size: tuple[int, int]) -> Tensor:
-    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(small.transpose(2, 0, 1)[None] / np.float32(255))

@@ -94,21 +94,31 @@ def _groups(
 ) -> Iterator[_Group]:
     """The held-out pictures of a set, those of one size together."""
     by_size: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    for pair in pairs:
-        if is_held_out(pair.image, holdout):
-            image, mask = read_pair(pair)
-            size = input_size(*mask.shape)
-            small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-            by_size[size].append((_all_logits(networks, small), _plane(mask, size)))
+    for batch, mask in held_out_pictures(pairs, holdout):
+        size = (batch.shape[-2], batch.shape[-1])
+        by_size[size].append((_all_logits(networks, batch), _plane(mask, size)))
     for found in by_size.values():
         logits = torch.stack([planes for planes, _ in found], dim=1)
         yield _Group(logits, torch.cat([mask for _, mask in found]), item.weight * item.share)
 
 
+def held_out_pictures(pairs: Sequence[Pair], holdout: int) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """The pictures kept out of training, one by one, as networks see them, with their masks.
+
+    Yields:
+        (1, 3, h, w) RGB 0..1 at network size, and the mask (H, W) uint8 in its own.
+    """
+    for pair in pairs:
+        if is_held_out(pair.image, holdout):
+            image, mask = read_pair(pair)
+            size = input_size(*mask.shape)
+            small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+            yield torch.from_numpy(small.transpose(2, 0, 1)[None] / np.float32(255)), mask
+
+
 @torch.no_grad()
-def _all_logits(networks: Sequence[torch.nn.Module], image: np.ndarray) -> Tensor:
-    """(members, 1, h, w) logits of one RGB picture of network size."""
-    batch = torch.from_numpy(image.transpose(2, 0, 1)[None] / np.float32(255))
+def _all_logits(networks: Sequence[torch.nn.Module], batch: Tensor) -> Tensor:
+    """(members, 1, h, w) logits of one picture (1, 3, h, w)."""
     return torch.cat([network(batch) for network in networks])
 
 
