@@ -30,13 +30,11 @@ class PartOptions:
     Attributes:
         appear: a part is shown, or a hole opened, from this share of the largest part's area on ...
         vanish: ... and is gone below this one; 0..1.
-        sure: a part is shown when the networks are so sure of it somewhere ...
-        doubt: ... and is gone below this probability; the largest part always stays.
+        doubt: a part is gone where the probability nowhere reaches this; the largest always stays.
     """
 
     appear: float = 0.04
     vanish: float = 0.03
-    sure: float = 0.9
     doubt: float = 0.8
 
 
@@ -64,7 +62,7 @@ class SteadyParts:
         if len(figures) > 2:
             was_there = self._share_shown(labels, back, shown=1)
             gone = self._too_small(figures, largest, was_there)
-            gone += self._doubtful(mask[::STEP, ::STEP], labels, figures, was_there)
+            gone += self._doubtful(mask[::STEP, ::STEP], labels, figures)
             mask = _without(mask, labels, gone)
         coarse = mask[::STEP, ::STEP]
         labels, figures = _connected(coarse <= 0.5, 4)
@@ -100,19 +98,12 @@ class SteadyParts:
         return [int(label) for label in np.flatnonzero(areas < limits) if label > 0]
 
     def _doubtful(
-        self,
-        mask: Mask,
-        labels: NDArray[np.int32],
-        figures: NDArray[np.int32],
-        was_there: NDArray[np.float64] | None,
+        self, mask: Mask, labels: NDArray[np.int32], figures: NDArray[np.int32]
     ) -> list[int]:
         """Labels of parts, but the largest, that the networks are nowhere sure enough of."""
         surest = largest_in_each(labels, mask, len(figures))
-        limits = np.full(len(figures), self._options.doubt)
-        if was_there is not None:
-            limits[was_there <= 0.5] = self._options.sure
         largest = 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))
-        wanting = np.flatnonzero(surest < limits)
+        wanting = np.flatnonzero(surest < self._options.doubt)
         return [int(label) for label in wanting if label not in (0, largest)]
 
 

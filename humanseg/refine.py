@@ -52,8 +52,8 @@ class RefineOptions:
     guide_pixels: int = 640 * 400
     radius: int = 2
     epsilon: float = 3e-4
-    low: float = 0.2
-    high: float = 0.8
+    low: float = 0.12
+    high: float = 0.88
 
 
 class Refiner:
@@ -204,7 +204,7 @@ def _fill_holes(mask: Mask, smallest: float) -> Mask:
 
 
 def shape_alpha(mask: Mask, low: float, high: float) -> Alpha:
-    """Stretch the unsure band between two probabilities over 0..1, smooth at both ends.
+    """Stretch the unsure band between two probabilities over 0..1.
 
     Args:
         mask: (H, W) float32, 0..1.
@@ -212,13 +212,9 @@ def shape_alpha(mask: Mask, low: float, high: float) -> Alpha:
         high: becomes 1.
 
     Returns:
-        (H, W) float32, 0..1, a new array: 3t^2 - 2t^3 of the stretched value t.
+        (H, W) float32, 0..1, a new array.
     """
-    share = np.multiply(mask, np.float32(1 / (high - low)))
-    share -= np.float32(low / (high - low))
-    np.clip(share, 0, 1, out=share)
-    alpha = share * share
-    share *= -2
-    share += 3
-    alpha *= share
-    return alpha
+    # A curve that is steeper in the middle would show every tremble of the edge larger.
+    alpha = np.multiply(mask, np.float32(1 / (high - low)))
+    alpha -= np.float32(low / (high - low))
+    return np.clip(alpha, 0, 1, out=alpha)
