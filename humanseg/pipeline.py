@@ -116,8 +116,8 @@ class Figures:
 
 
 def channel_depth(frame_bytes: int) -> int:
-    """Frames that may wait in one channel: between 2 and 16, about CHANNEL_BYTES in all."""
-    return max(2, min(16, CHANNEL_BYTES // max(1, frame_bytes)))
+    """Frames that may wait in one channel: between 1 and 16, about CHANNEL_BYTES in all."""
+    return max(1, min(16, CHANNEL_BYTES // max(1, frame_bytes)))
 
 
 class Pipeline:
@@ -133,12 +133,15 @@ class Pipeline:
             batch: frames the networks see at once; fewer for very large frames.
         """
         info = source.info
-        depth = channel_depth(info.width * info.height * 3)
+        frame_bytes = info.width * info.height * 3
+        depth = channel_depth(frame_bytes)
+        # Only the networks take several at once.
+        behind = channel_depth(2 * frame_bytes)
         self._source, self._stages, self._sink = source, stages, sink
         self._batch = max(1, min(batch, depth))
         self._frames: Channel[Frame] = Channel(max(depth, self._batch))
-        self._masks: Channel[tuple[Frame, Mask]] = Channel(depth)
-        self._finished: Channel[Frame] = Channel(depth)
+        self._masks: Channel[tuple[Frame, Mask]] = Channel(behind)
+        self._finished: Channel[Frame] = Channel(behind)
         self._timed = Stopwatch(*STAGES)
         self._written = 0
         self._problem: PartialError | None = None

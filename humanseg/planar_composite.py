@@ -71,33 +71,32 @@ class PlanarCompositor:
             unsure = np.asarray(cv2.subtract(cover, wrap), np.uint8)
         edge = Edge(unsure, made)
         behind = edge.gather(made)
-        glow_level = made.level(GLOW_HALVINGS) if wrap is not None else None
+        glow_light = interleave(made.level(GLOW_HALVINGS)) if wrap is not None else None
         # Blocks that are all people but for rounding have no pixel below this.
         cv2.copyTo(source.y, where_at_least(unsure, 252), made.y)
         for plane, into in ((source.u, made.u), (source.v, made.v)):
             cv2.copyTo(plane, edge.inside, into)
         if not edge.count:
             return frame.with_planes(made)
-        share = edge.luma(cover) * np.float32(1 / 255)
-        observed = edge.gather(source)
-        if options == PLAIN:
-            mixed = _mix_stored(observed, behind, share)
-        else:
-            coding = source.coding
+        near = self._near(source, alpha) if options.clean_edges else None
+        for part, some in edge.parts():
+            back, share = behind.taken(some), part.luma(cover) * np.float32(1 / 255)
+            if options == PLAIN:
+                part.scatter(_mix_stored(part.gather(source), back, share), made)
+                continue
             glow = None
-            if wrap is not None and glow_level is not None:
-                light = edge.near(interleave(glow_level)).bgr(coding)
-                glow = (edge.luma(wrap) * np.float32(1 / 255), light)
+            if wrap is not None and glow_light is not None:
+                light = part.near(glow_light).bgr(source.coding)
+                glow = (part.luma(wrap) * np.float32(1 / 255), light)
             bgr = mix(
-                observed.bgr(coding),
-                behind.bgr(coding),
+                part.gather(source).bgr(source.coding),
+                back.bgr(source.coding),
                 share,
                 linear_light=options.linear_light,
-                near=self._near(source, alpha, edge) if options.clean_edges else None,
+                near=near and Near(*(part.near(colours).bgr(source.coding) for colours in near)),
                 glow=glow,
             )
-            mixed = triple_of(bgr, coding)
-        edge.scatter(mixed, made)
+            part.scatter(triple_of(bgr, source.coding), made)
         return frame.with_planes(made)
 
     def mask(self, frame: PlanarFrame, alpha: Alpha) -> PlanarFrame:
@@ -126,14 +125,13 @@ class PlanarCompositor:
         ):
             np.copyto(target, plane)
 
-    def _near(self, source: Planes, alpha: Alpha, edge: Edge) -> Near:
+    def _near(self, source: Planes, alpha: Alpha) -> tuple[Image, Image]:
+        """Small pictures of the colours of people and of what was behind them, in Y, Cb and Cr."""
         halvings = 1
         while source.height >> halvings > 1.5 * SMALL_ROWS:
             halvings += 1
         small = interleave(source.level(halvings))
-        around = near_colours(small, _shrink(alpha, *small.shape[:2]))
-        front, behind = (edge.near(colours).bgr(source.coding) for colours in around)
-        return Near(front, behind)
+        return near_colours(small, _shrink(alpha, *small.shape[:2]))
 
 
 def _mix_stored(front: Triple, behind: Triple, share: NDArray[np.float32]) -> Triple:

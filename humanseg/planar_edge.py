@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Iterator
+from copy import copy
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import cv2
 import numpy as np
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from humanseg.media.planar import Plane, Planes
 
 
+AT_ONCE = 16_384
+"""Blocks that are mixed at once."""
+
+
 class Triple(NamedTuple):
     """Colours of blocks, as they are stored.
 
@@ -31,6 +37,10 @@ class Triple(NamedTuple):
     y: NDArray[Any]
     cb: NDArray[Any]
     cr: NDArray[Any]
+
+    def taken(self, some: slice) -> Triple:
+        """Some of the blocks."""
+        return Triple(*(values[:, some] for values in self))
 
     def bgr(self, coding: Coding) -> NDArray[np.uint8]:
         """(3, n, count) uint8 B, G, R."""
@@ -81,6 +91,15 @@ class Edge:
         self._columns = points[:, 0].astype(np.intp)
         self._rows = points[:, 1].astype(np.intp)
         self.count = len(points)
+
+    def parts(self) -> Iterator[tuple[Self, slice]]:
+        """Some blocks at a time, and which of all they are: a huge edge needs no more memory."""
+        for begin in range(0, self.count, AT_ONCE):
+            taken = slice(begin, begin + AT_ONCE)
+            part = copy(self)
+            part._rows, part._columns = self._rows[taken], self._columns[taken]
+            part.count = len(part._rows)
+            yield part, taken
 
     def luma(self, plane: Plane) -> Plane:
         """(4, count) of a plane of full size."""

@@ -91,8 +91,9 @@ class OpenVinoEngine(Closing):
         openvino = import_openvino()
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         self._core = openvino.Core()
-        wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
-        self._model = _read_or_convert(self._core, wanted, folder)
+        self._wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
+        self._path = folder / f"{_key(self._wanted)}.xml"
+        self._model: Any | None = _read_or_convert(self._core, self._wanted, self._path)
         self._lane_count = threads if goal == "throughput" else 1
         self._bundles = BUNDLES if goal == "throughput" else (1,)
         self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)
@@ -173,11 +174,14 @@ class OpenVinoEngine(Closing):
     def _lanes(self, shape: tuple[int, ...]) -> list[Lane]:
         """What takes pictures (n, h, w, 3) at the same time."""
         if shape not in self._compiled:
-            self._model.reshape(list(shape))
+            model = self._model or _read_or_convert(self._core, self._wanted, self._path)
+            model.reshape(list(shape))
             parts = [
-                self._core.compile_model(_part(self._model, group), "CPU", self._properties)
+                self._core.compile_model(_part(model, group), "CPU", self._properties)
                 for group in self._groups
             ]
+            # Its weights take 60 MB that the compiled graph does not need; reading is quick.
+            self._model = None if self._path.is_file() else model
             self._compiled[shape] = [
                 [part.create_infer_request() for part in parts] for _ in range(self._lane_count)
             ]
@@ -258,8 +262,8 @@ def _enlarged(planes: NDArray[np.float32], height: int, width: int) -> NDArray[n
     return np.stack([resize(plane, height, width) for plane in planes])
 
 
-def _read_or_convert(core: Any, wanted: Wanted, cache: Path) -> Any:
-    path = cache / f"{_key(wanted)}.xml"
+def _read_or_convert(core: Any, wanted: Wanted, path: Path) -> Any:
+    """The graph kept at a path, or made anew and, where that can be written, kept there."""
     if path.is_file():
         try:
             model = core.read_model(path)
