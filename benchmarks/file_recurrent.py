@@ -20,7 +20,7 @@ import torch
 from recurrent_network import RecurrentNetwork
 from torch.utils.flop_counter import FlopCounterMode
 
-from humanseg.engines.openvino_engine import graph_of, import_openvino
+from humanseg.engines.openvino_graphs import graph_of, import_openvino
 
 KERNEL = (55, 55)
 ENCODER = {"crf": "20", "preset": "veryfast"}

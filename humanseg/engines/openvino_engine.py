@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
-import subprocess
-import sys
-import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +10,7 @@ import numpy as np
 import platformdirs
 
 from humanseg.closing import Closing
+from humanseg.engines.openvino_graphs import Graphs, Wanted
 from humanseg.models import registry
 from humanseg.pixels import resize
 from humanseg.protocols import Goal
@@ -31,25 +23,6 @@ if TYPE_CHECKING:
 
 BUNDLES = (4, 2, 1)
 """Pictures that may go through a graph together, the largest number first."""
-
-CACHE_SECONDS = 30 * 24 * 3600
-
-GRAPH_REVISION = 3
-"""Counts changes of the networks and of what serves them; older cached graphs are unused."""
-
-
-def import_openvino() -> Any:
-    """OpenVINO, which everything of ours imports this way, so that it tells nobody.
-
-    Its package sends word to Google Analytics whenever it is imported, unless the package that does
-    so cannot be imported; for this process it cannot. Its own stand-in, which does nothing, then
-    serves. A program that has imported OpenVINO before us has decided for itself.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    import openvino
-
-    return openvino
 
 
 class OpenVinoEngine(Closing):
@@ -88,12 +61,9 @@ class OpenVinoEngine(Closing):
         Raises:
             WeightsError: weights are missing or damaged, or nobody measured how to round them.
         """
-        openvino = import_openvino()
         folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
-        self._core = openvino.Core()
-        self._wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
-        self._path = folder / f"{_key(self._wanted)}.xml"
-        self._model: Any | None = _read_or_convert(self._core, self._wanted, self._path)
+        wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
+        self._graphs = Graphs(wanted, folder)
         self._lane_count = threads if goal == "throughput" else 1
         self._bundles = BUNDLES if goal == "throughput" else (1,)
         self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)
@@ -106,9 +76,9 @@ class OpenVinoEngine(Closing):
         }
         if precision not in ("auto", "int8"):
             self._properties["INFERENCE_PRECISION_HINT"] = precision
-        if os.access(folder, os.W_OK):
-            self._properties["CACHE_DIR"] = str(folder)
-        chosen = precision if precision != "auto" else self._default_precision()
+        chosen = precision
+        if precision == "auto":
+            chosen = "bf16" if "BF16" in self._graphs.abilities else "f32"
         self._name = f"openvino cpu {chosen}"
         self._compiled: dict[tuple[int, ...], list[Lane]] = {}
 
@@ -174,14 +144,9 @@ class OpenVinoEngine(Closing):
     def _lanes(self, shape: tuple[int, ...]) -> list[Lane]:
         """What takes pictures (n, h, w, 3) at the same time."""
         if shape not in self._compiled:
-            model = self._model or _read_or_convert(self._core, self._wanted, self._path)
-            model.reshape(list(shape))
             parts = [
-                self._core.compile_model(_part(model, group), "CPU", self._properties)
-                for group in self._groups
+                self._graphs.compiled(shape, group, self._properties) for group in self._groups
             ]
-            # Its weights take 60 MB that the compiled graph does not need; reading is quick.
-            self._model = None if self._path.is_file() else model
             self._compiled[shape] = [
                 [part.create_infer_request() for part in parts] for _ in range(self._lane_count)
             ]
@@ -190,10 +155,6 @@ class OpenVinoEngine(Closing):
     def close(self) -> None:
         """Give back the compiled graphs."""
         self._compiled.clear()
-
-    def _default_precision(self) -> str:
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "bf16" if "BF16" in capabilities else "f32"
 
 
 def _by_cost(models: Sequence[str], weights: Path) -> list[int]:
@@ -215,15 +176,6 @@ def dealt_out(numbers: Sequence[int], threads: int) -> list[list[int]]:
     return groups
 
 
-def _part(model: Any, numbers: Sequence[int]) -> Any:
-    """The graph of some of the networks."""
-    part = model.clone()
-    for number, result in enumerate(list(part.get_results())):
-        if number not in numbers:
-            part.remove_result(result)
-    return part
-
-
 def _probability(lane: Lane, height: int, width: int) -> NDArray[np.float32]:
     """What the requests of a lane found, when they have: (n, height, width), 0..1."""
     by_size: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
@@ -240,151 +192,8 @@ def _probability(lane: Lane, height: int, width: int) -> NDArray[np.float32]:
     return probability
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Of which networks a graph is wanted.
-
-    Attributes:
-        models: names of weights.
-        weights: folder they lie in.
-        quantized: round to 8 bits.
-    """
-
-    models: tuple[str, ...]
-    weights: Path
-    quantized: bool = False
-
-
 def _enlarged(planes: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """(n, h, w) -> (n, height, width)."""
     if planes.shape[1:] == (height, width):
         return planes
     return np.stack([resize(plane, height, width) for plane in planes])
-
-
-def _read_or_convert(core: Any, wanted: Wanted, path: Path) -> Any:
-    """The graph kept at a path, or made anew and, where that can be written, kept there."""
-    if path.is_file():
-        try:
-            model = core.read_model(path)
-            for used in (path, path.with_suffix(".bin")):
-                with contextlib.suppress(OSError):
-                    os.utime(used)
-            return model
-        except RuntimeError:
-            # A cached graph that cannot be read is only a cache miss.
-            with contextlib.suppress(OSError):
-                path.unlink()
-    _convert_elsewhere(wanted, path)
-    return core.read_model(path) if path.is_file() else convert(wanted)
-
-
-def _convert_elsewhere(wanted: Wanted, path: Path) -> None:
-    """Convert in a process of its own: torch and the conversion take 400 MB, which end with it."""
-    job = {**asdict(wanted), "weights": str(wanted.weights), "path": str(path)}
-    # -P: the folder the user stands in must not lend its modules to the child.
-    command = [sys.executable, "-P", "-m", __name__, json.dumps(job)]
-    with contextlib.suppress(OSError):
-        subprocess.run(command, capture_output=True, check=False)
-
-
-def _key(wanted: Wanted) -> str:
-    """Changes with the weights, their shares, and what turns them into a graph."""
-    openvino = import_openvino()
-    models, weights = wanted.models, wanted.weights
-    cards = [registry.read_card(name, weights) for name in models]
-    for card in cards:
-        registry.verified(card, weights)
-    facts = {
-        "weights": [card.sha256 for card in cards],
-        "shares": registry.read_shares(weights),
-        "halved": registry.read_halved(models, weights),
-        "openvino": openvino.__version__,
-        "revision": GRAPH_REVISION,
-    }
-    if wanted.quantized:
-        facts["ranges"] = [registry.read_ranges(name, weights) for name in models]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _prune(cache: Path) -> None:
-    """Remove what no start has used for long: graphs of older weights and their compiled forms."""
-    oldest = time.time() - CACHE_SECONDS
-    for path in cache.iterdir():
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
-
-
-def convert(wanted: Wanted) -> Any:
-    """Make OpenVINO's graph of an ensemble, with an output for each network; imports torch.
-
-    Raises:
-        WeightsError: weights are missing or damaged, or nobody measured how to round them.
-    """
-    from humanseg.models.ensemble import ServingApart
-
-    ensemble = registry.load_ensemble(wanted.models, wanted.weights, quantized=wanted.quantized)
-    model = graph_of(ServingApart(ensemble).eval())
-    if wanted.quantized:
-        from openvino.passes import ConstantFolding, Manager
-
-        # Only where the ends of a rounding are constants does the compiler see whole numbers in it.
-        manager = Manager()
-        manager.register_pass(ConstantFolding())
-        manager.run_passes(model)
-    return model
-
-
-def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:
-    """OpenVINO's graph of a `Serving`, for frames of any size, or of another module.
-
-    Args:
-        serving: a module, ready for inference.
-        example: tensors that another module takes; one picture when None.
-
-    By the front end, since `openvino.convert_model` reports each conversion to Google Analytics
-    where a program has imported OpenVINO before us.
-    """
-    import torch
-
-    import_openvino()
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    inputs = example or (torch.zeros(1, 32, 32, 3, dtype=torch.uint8),)
-    with torch.inference_mode(), warnings.catch_warnings():
-        # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
-        warnings.simplefilter("ignore")
-        # The graph keeps weights of its own: torch's may end before it does.
-        decoder = TorchScriptPythonDecoder(serving, example_input=inputs, shared_memory=False)
-        front_end = FrontEndManager().load_by_framework("pytorch")
-        return front_end.convert(front_end.load(decoder))
-
-
-def store(model: Any, path: Path) -> None:
-    """Keep a graph for the next start.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-        RuntimeError: OpenVINO cannot write.
-    """
-    openvino = import_openvino()
-    partial = path.with_name(f"{os.getpid()}-{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _prune(path.parent)
-    openvino.save_model(model, partial, compress_to_fp16=False)
-    # The weights first: a graph without them could be read by another process.
-    os.replace(partial.with_suffix(".bin"), path.with_suffix(".bin"))
-    os.replace(partial, path)
-
-
-def main() -> None:
-    """Convert and store what the JSON object on the command line asks for."""
-    job = json.loads(sys.argv[1])
-    wanted = Wanted(tuple(job["models"]), Path(job["weights"]), job["quantized"])
-    store(convert(wanted), Path(job["path"]))
-
-
-if __name__ == "__main__":
-    main()

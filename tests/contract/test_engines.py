@@ -12,9 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humanseg.engines import choose, openvino_engine, self_test, torch_engine
+from humanseg.engines import choose, openvino_engine, openvino_graphs, self_test, torch_engine
 from humanseg.engines.choose import choose_device, has_openvino, open_engine
-from humanseg.engines.openvino_engine import OpenVinoEngine, Wanted
+from humanseg.engines.openvino_engine import OpenVinoEngine
+from humanseg.engines.openvino_graphs import Wanted
 from humanseg.engines.self_test import Candidate, quickest, time_engine
 from humanseg.engines.torch_engine import TorchEngine
 from humanseg.errors import MissingExtraError, SettingsError, WeightsError
@@ -258,15 +259,15 @@ class TestOpenVinoCache:
         batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
         with self.open(small_weights) as engine:
             expected = engine.infer(batch)
-        monkeypatch.setattr(openvino_engine, "convert", None)
-        monkeypatch.setattr(openvino_engine, "_convert_elsewhere", None)
+        monkeypatch.setattr(openvino_graphs, "convert", None)
+        monkeypatch.setattr(openvino_graphs, "_convert_elsewhere", None)
         with self.open(small_weights) as engine:
             np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
 
     def test_modules_in_the_users_folder_are_not_run(self, small_weights, tmp_path, monkeypatch):
         (tmp_path / "platformdirs.py").write_text("open('was-run', 'w').close()\nraise SystemExit")
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(openvino_engine, "convert", None)
+        monkeypatch.setattr(openvino_graphs, "convert", None)
         self.open(small_weights, cache=tmp_path / "cache").close()
         assert not (tmp_path / "was-run").exists()
 
@@ -282,8 +283,8 @@ class TestOpenVinoCache:
             path.write_text("compiled")
             seconds = time.time() - days * 24 * 3600
             os.utime(path, (seconds, seconds))
-        model = openvino_engine.convert(Wanted(MODELS, shared_weights))
-        openvino_engine.store(model, tmp_path / "graph.xml")
+        model = openvino_graphs.convert(Wanted(MODELS, shared_weights))
+        openvino_graphs.store(model, tmp_path / "graph.xml")
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"new.blob", "graph.xml", "graph.bin"}
 
@@ -291,9 +292,31 @@ class TestOpenVinoCache:
         self.open(small_weights).close()
         [path] = (small_weights / "cache").glob("*.xml")
         path.write_text("no graph")
+        # A size that no test before has compiled.
         with self.open(small_weights) as engine:
-            assert engine.infer(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
+            assert engine.infer(np.zeros((1, 48, 80, 3), np.uint8)).shape == (1, 48, 80)
         assert path.read_text() != "no graph"
+
+    def test_a_third_start_reads_what_was_compiled(self, small_weights, monkeypatch):
+        batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+        with self.open(small_weights) as engine:
+            expected = engine.infer(batch)
+        monkeypatch.setattr(openvino_graphs.Graphs, "_read", None)
+        with self.open(small_weights) as engine:
+            np.testing.assert_array_equal(engine.infer(batch), expected)
+
+    @pytest.mark.parametrize("damage", [lambda content: content[:-1] + b"?", lambda _: b""])
+    def test_a_damaged_compiled_graph_is_made_anew(self, small_weights, tmp_path, damage):
+        cache = tmp_path / "cache"
+        batch = RANDOM.integers(0, 255, (1, 32, 32, 3), np.uint8)
+        with self.open(small_weights, cache) as engine:
+            expected = engine.infer(batch)
+        [path] = cache.glob("*.blob")
+        whole = path.read_bytes()
+        path.write_bytes(damage(whole))
+        with self.open(small_weights, cache) as engine:
+            np.testing.assert_array_equal(engine.infer(batch), expected)
+        assert len(path.read_bytes()) == len(whole)
 
     def test_damaged_weights_are_refused_even_with_a_cached_graph(self, small_weights):
         self.open(small_weights).close()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "samples"
 LAUNCHER = Path(__file__).parent / "without_network.py"
 COMMAND = (sys.executable, "-m", "humanseg_cli")
-GATE = ROOT / "humanseg" / "engines" / "openvino_engine.py"
+GATE = ROOT / "humanseg" / "engines" / "openvino_graphs.py"
 
 CI_SIGNS = ("CI", "TF_BUILD", "JENKINS_URL")
 """Where one is set, OpenVINO's package tells nobody; users have none."""

@@ -102,7 +102,8 @@ LAYERS = [
         "sources.playback",
         "models.efficient_decoders",
     },
-    {"engines.torch_engine", "engines.openvino_engine"},
+    {"engines.torch_engine", "engines.openvino_graphs"},
+    {"engines.openvino_engine"},
     {
         "engines.self_test",
         "sources.animated_images",

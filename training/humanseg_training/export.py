@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from humanseg.engines.openvino_engine import graph_of, import_openvino
+from humanseg.engines.openvino_graphs import graph_of, import_openvino
 from humanseg.errors import MissingExtraError, OutputError, SinkError
 from humanseg.models import registry
 from humanseg.models.ensemble import Serving
