@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import platformdirs
 
 from humanseg.closing import Closing
-from humanseg.engines.openvino_graphs import Graphs, Wanted
+from humanseg.engines.openvino_graphs import Graphs, Wanted, usual_folder
 from humanseg.models import registry
 from humanseg.pixels import resize
 from humanseg.protocols import Goal
@@ -61,9 +60,8 @@ class OpenVinoEngine(Closing):
         Raises:
             WeightsError: weights are missing or damaged, or nobody measured how to round them.
         """
-        folder = cache or platformdirs.user_cache_path("humanseg") / "openvino"
         wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
-        self._graphs = Graphs(wanted, folder)
+        self._graphs = Graphs(wanted, cache or usual_folder())
         self._lane_count = threads if goal == "throughput" else 1
         self._bundles = BUNDLES if goal == "throughput" else (1,)
         self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from humanseg.models import registry
 
 CACHE_SECONDS = 30 * 24 * 3600
@@ -54,7 +56,7 @@ class Wanted:
     """
 
     models: tuple[str, ...]
-    weights: Path
+    weights: Path = registry.WEIGHTS_FOLDER
     quantized: bool = False
 
 
@@ -234,7 +236,7 @@ def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:
     """OpenVINO's graph of a `Serving`, for frames of any size, or of another module.
 
     Args:
-        serving: a module, ready for inference.
+        serving: a module, ready for inference; its parameters are constants from now on.
         example: tensors that another module takes; one picture when None.
 
     By the front end, since `openvino.convert_model` reports each conversion to Google Analytics
@@ -246,14 +248,35 @@ def graph_of(serving: Any, example: tuple[Any, ...] | None = None) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    serving.requires_grad_(False)
     inputs = example or (torch.zeros(1, 32, 32, 3, dtype=torch.uint8),)
     with torch.inference_mode(), warnings.catch_warnings():
         # OpenVINO traces the graph, which torch calls deprecated; exporting it fixes its sizes.
         warnings.simplefilter("ignore")
+        # Of a function, since a trace of the modules visits thousands of them, for seconds.
+        trace: Any = torch.jit.trace
+        traced = trace(lambda *tensors: serving(*tensors), inputs, check_trace=False)
         # The graph keeps weights of its own: torch's may end before it does.
-        decoder = TorchScriptPythonDecoder(serving, example_input=inputs, shared_memory=False)
+        decoder = TorchScriptPythonDecoder(traced, shared_memory=False)
         front_end = FrontEndManager().load_by_framework("pytorch")
         return front_end.convert(front_end.load(decoder))
+
+
+def keep(wanted: Wanted, folder: Path | None = None) -> None:
+    """Convert in this process what is not yet kept: for one that ends soon, or has torch anyway.
+
+    Raises:
+        WeightsError: weights are missing or damaged, or nobody measured how to round them.
+        OSError: the folder cannot be made or written.
+    """
+    path = (folder or usual_folder()) / f"{_key(wanted)}.xml"
+    if not path.is_file():
+        store(convert(wanted), path)
+
+
+def usual_folder() -> Path:
+    """Where graphs are kept unless another folder is named."""
+    return platformdirs.user_cache_path("humanseg") / "openvino"
 
 
 def store(model: Any, path: Path) -> None:

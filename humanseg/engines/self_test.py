@@ -200,16 +200,19 @@ def _write(path: Path, known: dict[str, Any]) -> None:
 
 def main() -> None:
     """Time the engines of the job on the command line and print what they take."""
+    from humanseg.engines.openvino_graphs import Wanted, keep
+
     job = json.loads(sys.argv[1])
     times: dict[str, float] = {}
     for fields in job["candidates"]:
         candidate = Candidate(**fields)
         # One that cannot run here is no candidate; why does not matter to the others.
-        with (
-            contextlib.suppress(Exception),
-            candidate.open(job["models"], threads=job["threads"], goal=job["goal"]) as engine,
-        ):
-            times[candidate.name] = time_engine(engine)
+        with contextlib.suppress(Exception):
+            if candidate.library == "openvino":
+                # Not in a process for each: torch is to be loaded here in any case.
+                keep(Wanted(tuple(job["models"]), quantized=not candidate.is_exact))
+            with candidate.open(job["models"], threads=job["threads"], goal=job["goal"]) as engine:
+                times[candidate.name] = time_engine(engine)
     print(json.dumps(times))
 
 
