@@ -66,7 +66,8 @@ def evaluate(
         draw.print_json({"names": names, "flip": flip, "areas": area, **_fields(scores, worst)})
         return
     # Four names would leave no room for the figures beside them.
-    print(" + ".join(names) + (", flipped too" if flip else ""))
+    sizes = f", at {' and '.join(f'{pixels:,}' for pixels in area)} pixels" if area else ""
+    print(" + ".join(names) + (", flipped too" if flip else "") + sizes)
     titles = ("pictures", "mean Dice", "pooled Dice", "IoU", "boundary F")
     row = (
         f"{len(scores.pictures):,}",

@@ -59,7 +59,7 @@ def fit_ensemble(
     }
     path = save_shares(shares, fitted_on, folder, halved=small)
     if as_json:
-        draw.print_json({"shares": shares, "file": str(path)})
+        draw.print_json({"shares": shares, "halved": small, "file": str(path)})
         return
     sizes = {name: "half" if name in small else "full" for name in shares}
     rows = [(name, f"{share:.4f}", sizes[name]) for name, share in shares.items()]

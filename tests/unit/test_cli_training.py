@@ -157,6 +157,8 @@ def test_evaluate_in_several_sizes(pictures: Path, chosen: list[Any]) -> None:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert chosen == [(["unet"], False, 9216, 27648)]
     assert json.loads(result.stdout)["areas"] == [9216, 27648]
+    result = CliRunner().invoke(app, arguments)
+    assert result.stdout.startswith("unet, at 9,216 and 27,648 pixels\n")
     result = CliRunner().invoke(app, [*arguments, "--area", "0"])
     assert result.exit_code == 2
     assert "--area" in result.stderr
@@ -212,6 +214,8 @@ def test_fit_ensemble(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert seen[-1][1]["halved"] == ["two"]
     assert ["two", "0.7500", "half"] in [line.split() for line in result.stdout.splitlines()]
     assert 'halved = ["two"]' in (tmp_path / "ensemble.shares").read_text()
+    result = CliRunner().invoke(app, [*arguments, "--halved", "two", "--json"])
+    assert json.loads(result.stdout)["halved"] == ["two"]
     result = CliRunner().invoke(app, [*arguments, "--halved", "three"])
     assert result.exit_code == 2
     assert "--halved names three" in result.stderr
