@@ -7,7 +7,7 @@ import torch
 
 from humanseg.errors import MissingExtraError, SettingsError
 from humanseg.models.registry import build
-from humanseg_training.pretrained import fill_encoder
+from humanseg_training.pretrained import fill_encoder, take_encoder
 
 
 @pytest.fixture
@@ -61,3 +61,21 @@ def test_weights_of_another_variant_are_refused(make_package):
 def test_a_network_without_such_an_encoder_is_refused():
     with pytest.raises(SettingsError, match="no encoder"):
         fill_encoder(build("unet", 8), "whatever")
+
+
+def test_an_encoder_is_copied_from_another_network_that_has_the_same():
+    network, other = build("efficient-linknet-large", 8), build("efficient-unet", 8)
+    before = {key: value.clone() for key, value in network.narrow.state_dict().items()}
+    take_encoder(network, other, "unet")
+    for key, value in other.encoder.state_dict().items():
+        assert torch.equal(network.encoder.state_dict()[key], value)
+    for key, value in before.items():
+        assert torch.equal(network.narrow.state_dict()[key], value)
+
+
+@pytest.mark.parametrize("network", ["efficient-linknet", "linknet"])
+def test_an_encoder_that_does_not_fit_is_refused_by_name(network):
+    other = build("efficient-unet", 8)
+    with pytest.raises(SettingsError, match="encoder") as caught:
+        take_encoder(build(network, 8), other, "unet")
+    assert "unet" in str(caught.value)

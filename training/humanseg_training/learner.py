@@ -25,7 +25,7 @@ from humanseg_training.enlarging import speed_up_enlarging
 from humanseg_training.freezing import Frozen
 from humanseg_training.losses import disagreement, segmentation_loss
 from humanseg_training.mask_tuner import MaskTuner
-from humanseg_training.pretrained import fill_encoder
+from humanseg_training.pretrained import fill_encoder, take_encoder
 from humanseg_training.stopping import TrainingStopped
 from humanseg_training.team import Team
 from humanseg_training.views import Motion
@@ -214,6 +214,9 @@ def _build(config: Config, weights_folder: Path) -> nn.Module:
                 subject=config.start_from,
                 hint="start_from takes weights of the same network and width",
             ) from error
+    if config.encoder_from:
+        other = registry.load(config.encoder_from, weights_folder)
+        take_encoder(network, other, config.encoder_from)
     return network
 
 

@@ -241,6 +241,7 @@ def _training_table(config: Config, steps: int, picture_count: int) -> dict[str,
         "augmentation": config.augmentation.set,
         "start_from": config.start_from,
         "encoder": config.encoder,
+        "encoder_from": config.encoder_from,
         "teacher": list(config.teacher),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

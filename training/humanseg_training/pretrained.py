@@ -1,4 +1,4 @@
-"""ImageNet weights for a network's encoder, from the packages that carry them."""
+"""Weights for a network's encoder: of ImageNet, from packages that carry them, or another's."""
 
 from __future__ import annotations
 
@@ -23,19 +23,46 @@ def fill_encoder(network: nn.Module, package: str) -> None:
         SettingsError: the network has no such encoder, or the weights are of another variant.
         MissingExtraError: the package is not installed.
     """
-    encoder = getattr(network, "encoder", None)
-    if not isinstance(encoder, EfficientNetLite):
-        raise SettingsError(
-            "this network has no encoder that could be filled",
-            subject=package,
-            hint="leave `encoder` out of the config, or choose another network",
-        )
+    encoder = _encoder(network, package)
     path = _weights_file(package)
     state = torch.load(path, map_location="cpu", weights_only=True)
     try:
         load_published(encoder, state)
     except ValueError as error:
         raise SettingsError(str(error), subject=path) from error
+
+
+def take_encoder(network: nn.Module, other: nn.Module, name: str) -> None:
+    """Fill a network's encoder with that of another network.
+
+    Args:
+        network: has an `encoder` that is an EfficientNetLite.
+        other: has one of the same variant.
+        name: of the other's weights, for errors.
+
+    Raises:
+        SettingsError: one of them has no such encoder, or they are of two variants.
+    """
+    encoder, source = _encoder(network, name), _encoder(other, name)
+    try:
+        encoder.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise SettingsError(
+            "has an encoder of another variant",
+            subject=name,
+            hint="encoder_from takes weights whose network has the same encoder",
+        ) from error
+
+
+def _encoder(network: nn.Module, subject: str) -> EfficientNetLite:
+    encoder = getattr(network, "encoder", None)
+    if not isinstance(encoder, EfficientNetLite):
+        raise SettingsError(
+            "this network has no encoder that could be filled or copied",
+            subject=subject,
+            hint="leave the encoder out of the config, or choose another network",
+        )
+    return encoder
 
 
 def _weights_file(package: str) -> Path:
