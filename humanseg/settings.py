@@ -44,7 +44,9 @@ class Preset:
 CAREFUL = BlendOptions(linear_light=True, clean_edges=True)
 
 PRESETS: Mapping[str, Preset] = {
-    "fast": Preset(models=("fast",), about="one small network, for calls on a laptop"),
+    "fast": Preset(
+        models=("fast",), areas=(32768,), about="one small network, for calls on a laptop"
+    ),
     "balanced": Preset(
         models=ENSEMBLE, blend=CAREFUL, about="the four networks together; the default"
     ),
