@@ -19,7 +19,7 @@ def bright_people(monkeypatch):
 
 
 def scene(path, size=(90, 120), person=True):
-    pixels = np.full((*size, 3), (60, 40, 20), np.uint8)
+    pixels = np.full((*size, 3), (30, 20, 10), np.uint8)
     if person:
         pixels[20:, 30:80] = 250
     cv2.imwrite(str(path), pixels)
