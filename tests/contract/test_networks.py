@@ -1,10 +1,14 @@
 """One set of tests for every network."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from humanseg.errors import WeightsError
 from humanseg.models import registry
+from humanseg.models.blocks import Pointwise
 from humanseg.models.efficientnet_lite import EfficientNetLite, load_published
 from humanseg.models.ensemble import Ensemble, HalfSize, Serving, fuse_batch_norm
 from humanseg.models.registry import NETWORKS, build
@@ -265,3 +269,27 @@ def test_a_broken_card_is_refused(content, tmp_path):
     (tmp_path / "odd.toml").write_bytes(content)
     with pytest.raises(WeightsError, match="no card"):
         registry.read_card("odd", tmp_path)
+
+
+@pytest.mark.parametrize("size", [(8, 14), (5, 7), (1, 1)])
+def test_a_pointwise_convolution_is_one_with_a_stride(size):
+    ours, plain = Pointwise(4, 8, 2), torch.nn.Conv2d(4, 8, 1, stride=2, bias=False)
+    plain.load_state_dict(ours.state_dict())
+    features = torch.rand(2, 4, *size)
+    torch.testing.assert_close(ours(features), plain(features))
+
+
+STEPS = """
+import torch
+from humanseg.models.blocks import ResidualBlock
+for channels in (4, 8):
+    block = ResidualBlock(channels, 2 * channels, stride=2).to(memory_format=torch.channels_last)
+    for size in ((4, 7), (5, 5), (8, 14), (32, 56), (64, 112)) * 6:
+        features = torch.rand(16, channels, *size).contiguous(memory_format=torch.channels_last)
+        block(features.requires_grad_()).square().mean().backward()
+"""
+
+
+def test_few_channels_that_come_last_learn_without_damage_to_memory():
+    # In a process of its own, which such damage ends.
+    assert subprocess.run([sys.executable, "-c", STEPS], check=False).returncode == 0
