@@ -215,6 +215,7 @@ def shape_alpha(mask: Mask, low: float, high: float) -> Alpha:
         (H, W) float32, 0..1, a new array.
     """
     # A curve that is steeper in the middle would show every tremble of the edge larger.
-    alpha = np.multiply(mask, np.float32(1 / (high - low)))
-    alpha -= np.float32(low / (high - low))
+    begin = np.float32(low)
+    alpha = np.subtract(mask, begin)
+    alpha /= np.float32(high) - begin
     return np.clip(alpha, 0, 1, out=alpha)
