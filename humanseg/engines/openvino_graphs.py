@@ -84,9 +84,7 @@ class Graphs:
         self._path = folder / f"{self._key}.xml"
         self._model: Any | None = None
         if not _touched(self._path, self._path.with_suffix(".bin")):
-            _convert_elsewhere(wanted, self._path)
-            if not self._path.is_file():
-                self._model = convert(wanted)
+            self._make()
 
     @property
     def abilities(self) -> Sequence[str]:
@@ -129,10 +127,14 @@ class Graphs:
             # A cached graph that cannot be read is only a cache miss.
             with contextlib.suppress(OSError):
                 self._path.unlink()
+        self._make()
+        return self._model or self._core.read_model(self._path)
+
+    def _make(self) -> None:
+        """Convert the networks; the graph is held where it cannot be kept."""
         _convert_elsewhere(self._wanted, self._path)
-        if self._path.is_file():
-            return self._core.read_model(self._path)
-        return convert(self._wanted)
+        if not self._path.is_file():
+            self._model = convert(self._wanted)
 
 
 def _part(model: Any, numbers: Sequence[int]) -> Any:

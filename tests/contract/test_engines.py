@@ -316,7 +316,7 @@ class TestOpenVinoCache:
         path.write_bytes(damage(whole))
         with self.open(small_weights, cache) as engine:
             np.testing.assert_array_equal(engine.infer(batch), expected)
-        assert len(path.read_bytes()) == len(whole)
+        assert openvino_graphs._read_compiled(path) is not None
 
     def test_damaged_weights_are_refused_even_with_a_cached_graph(self, small_weights):
         self.open(small_weights).close()
