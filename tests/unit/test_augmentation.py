@@ -5,6 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 pytest.importorskip("albumentations", reason="the extra 'training' is not installed")
@@ -13,6 +15,7 @@ from humanseg_training import damage
 from humanseg_training.augment import Augmenter, Sample
 from humanseg_training.batches import Batches
 from humanseg_training.config import Augmentation, Stage
+from humanseg_training.limbs import reach_in
 
 QUIET = Augmentation(
     empty=0,
@@ -147,6 +150,43 @@ def test_what_covers_people_is_no_person():
         cover = (sample.image == (90, 20, 160)).all(axis=2)
         assert cover.any()
         assert sample.mask[cover].max(initial=0) == 0
+
+
+def test_an_arm_that_reaches_in_belongs_to_somebody():
+    more = []
+    for seed in range(20):
+        plain = augment(QUIET, seed, backgrounds=[])
+        armed = augment(dataclasses.replace(QUIET, arm=1), seed, backgrounds=[])
+        again = augment(dataclasses.replace(QUIET, arm=1), seed, backgrounds=[])
+        np.testing.assert_array_equal(armed.image, again.image)
+        more.append(armed.mask.mean() - plain.mask.mean())
+    assert np.mean(more) > 3
+
+
+@given(seed=st.integers(0, 10_000), height=st.integers(24, 120), width=st.integers(24, 120))
+def test_an_arm_changes_the_picture_where_it_is_and_nowhere_else(seed, height, width):
+    image = np.full((height, width, 3), (0, 90, 0), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    seen, alpha = reach_in(np.random.default_rng(seed), image, mask)
+    assert seen.shape == image.shape
+    assert alpha.shape == mask.shape
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+    np.testing.assert_array_equal(seen[alpha == 0], image[alpha == 0])
+    # Half the arm is enough to change the green behind it.
+    assert (seen[alpha > 0.5] != image[alpha > 0.5]).any(axis=-1).all()
+
+
+def test_an_arm_has_the_persons_skin():
+    skin = np.full((96, 72, 3), (200, 140, 110), np.uint8)
+    mask = np.full((96, 72), 255, np.uint8)
+    colours = []
+    for seed in range(40):
+        seen, alpha = reach_in(np.random.default_rng(seed), skin, mask)
+        if (alpha > 0.99).sum() > 50:
+            colours.append(np.median(seen[alpha > 0.99], axis=0))
+    red, green, blue = np.median(colours, axis=0)
+    assert 140 < red < 255
+    assert red > green > blue
 
 
 def test_without_backgrounds_people_stay_where_they_are(root, small_config):

@@ -12,6 +12,7 @@ import numpy as np
 from humanseg_training import damage
 from humanseg_training.colour import colour_changes, study_set
 from humanseg_training.config import Augmentation
+from humanseg_training.limbs import reach_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,8 @@ class Augmenter:
             framed = _paste(other, framed, other_inside)
         if exchange and random.random() < options.occlusion:
             framed = _cover(random, framed, self._empty(random, height, width))
+        if options.arm and random.random() < options.arm:
+            framed = _with_arm(random, framed)
         return self.recolour(random, framed)
 
     def recolour(self, random: Random, sample: Sample) -> Sample:
@@ -257,5 +260,17 @@ def _cover(random: Random, sample: Sample, stuff: Sample) -> Sample:
         np.round(share * stuff.image + (1 - share) * sample.image).astype(np.uint8),
         np.round((1 - alpha) * sample.mask).astype(np.uint8),
         np.where(cover > 0, 255, sample.weight).astype(np.uint8),
+        sample.name,
+    )
+
+
+def _with_arm(random: Random, sample: Sample) -> Sample:
+    """Hold an arm before everything; it belongs to a person, seen or not."""
+    image, alpha = reach_in(random, sample.image, sample.mask)
+    mask = 255 * alpha + (1 - alpha) * sample.mask
+    return Sample(
+        image,
+        np.round(mask).astype(np.uint8),
+        np.where(alpha > 0.05, 255, sample.weight).astype(np.uint8),
         sample.name,
     )

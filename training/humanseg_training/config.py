@@ -80,6 +80,7 @@ class Augmentation:
         crop: not how often but how far: the smallest share of a picture's sides that a crop shows;
             the largest is 1.1, a little more than all of it.
         occlusion: something that is no person covers a part of the picture.
+        arm: an arm with a hand reaches into the picture, sharp or blurred by its motion.
         colour: strength of the changes of colour, noise, blur and compression.
         low_light: a dark room, with the noise of a camera that amplifies it.
         mixed_light: two lamps of different colour temperature.
@@ -95,6 +96,7 @@ class Augmentation:
     cut_by_edge: float = 0.08
     crop: float = 0.55
     occlusion: float = 0.06
+    arm: float = 0.0
     colour: float = 1.0
     low_light: float = 0.06
     mixed_light: float = 0.08
