@@ -97,8 +97,8 @@ class Blur(Closing):
         people = grow(_fitted(alpha, *small.shape[:2]), 1)
         certainty = 1 - np.float32(1 - self.PERSON_SHARE) * people
         sigma = max(0.5, self._strength * LARGEST_SIGMA * small_height)
-        weighted = cv2.multiply(small.astype(np.float32), cv2.merge([certainty] * 3))
-        sums = gaussian_mean(np.dstack([weighted, certainty]), sigma)
+        weighted = cv2.multiply(small, cv2.merge([certainty] * 3), dtype=cv2.CV_32F)
+        sums = gaussian_mean(cv2.merge([*cv2.split(weighted), certainty]), sigma)
         blurred = sums[..., :3] / sums[..., 3:]
         return np.asarray(np.clip(blurred + np.float32(0.5), 0, 255), np.uint8)
 

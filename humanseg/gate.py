@@ -86,11 +86,18 @@ class MotionGate:
         Returns:
             One mask a frame; still frames share one array with the frame before.
         """
-        still = [self.is_still(frame) for frame in frames]
-        moving = [frame for frame, is_still in zip(frames, still, strict=True) if not is_still]
+        return self.shared([(frame, self.is_still(frame)) for frame in frames], infer)
+
+    def shared(
+        self,
+        judged: Sequence[tuple[Frame, bool]],
+        infer: Callable[[Sequence[Frame]], list[Mask]],
+    ) -> list[Mask]:
+        """The same for frames that are judged already, each with what `is_still` said."""
+        moving = [frame for frame, is_still in judged if not is_still]
         made = iter(infer(moving) if moving else [])
         masks: list[Mask] = []
-        for is_still in still:
+        for _, is_still in judged:
             if not is_still:
                 self._mask = next(made)
             assert self._mask is not None

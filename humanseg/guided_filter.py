@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from humanseg.pixels import box_mean, grow, resize, sampled, scaled
+from humanseg.pixels import box_mean, grow, resize, resize_roughly, sampled, scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def guided_upsample_colour(
     scale = np.float32(1 / 255)
     # Coefficients of a pixel depend on windows of windows around it.
     part = _bounds(band, 2 * radius)
-    small = [resize(plane, *mask.shape)[part] * scale for plane in guide]
+    small = [resize_roughly(plane, *mask.shape)[part] * scale for plane in guide]
     coefficients = _colour_coefficients(mask[part], small, radius, epsilon)
     down = scaled(rows, mask.shape[0] / height, part[0].start)
     across = scaled(columns, mask.shape[1] / width, part[1].start)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import cv2
 import numpy as np
 
-from humanseg.pixels import box_mean, grow, resize
+from humanseg.pixels import box_mean, grow, halved_towards, resize
 
 if TYPE_CHECKING:
     from typing import Any
@@ -201,7 +201,9 @@ class MaskFollower:
 
 def small_grey(pixels: Image, height: int, width: int) -> Grey:
     """(height, width) uint8: the grey values of a BGR picture at a mask's size."""
-    return np.asarray(cv2.cvtColor(resize(pixels, height, width), cv2.COLOR_BGR2GRAY), np.uint8)
+    # One channel takes a third of the time of three.
+    grey = cv2.cvtColor(halved_towards(pixels, height, width), cv2.COLOR_BGR2GRAY)
+    return resize(np.asarray(grey, np.uint8), height, width)
 
 
 def coarse_grey(pixels: Image, height: int, width: int) -> Grey:

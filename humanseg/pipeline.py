@@ -9,7 +9,7 @@ is one thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 CHANNEL_BYTES = 64 * 2**20
 """Frames waiting in one channel take about this much, whatever their size."""
+
+MOST_JUDGED = 2
+"""Batches of frames that wait at most, while most of them are still, for a whole one to see."""
 
 STAGES = ("decode", "infer", "smooth", "refine", "composite", "encode")
 
@@ -195,10 +198,10 @@ class Pipeline:
         self._frames.finish()
 
     def _infer(self) -> None:
-        for frames in self._frames.batches(self._batch):
+        for judged in self._judged():
             with self._timed("infer"):
-                masks = self._stages.gate.masks(frames, self._stages.segmenter.masks)
-            for frame, mask in zip(frames, masks, strict=True):
+                masks = self._stages.gate.shared(judged, self._stages.segmenter.masks)
+            for (frame, _), mask in zip(judged, masks, strict=True):
                 with self._timed("smooth"):
                     seen = glance(frame, *mask.shape)
                     ready = self._stages.smoother.push(frame, mask, seen=seen)
@@ -207,6 +210,25 @@ class Pipeline:
         for smoothed in self._stages.smoother.flush():
             self._masks.put(smoothed)
         self._masks.finish()
+
+    def _judged(self) -> Iterator[list[tuple[Frame, bool]]]:
+        """Frames, and whether they are still, until the networks have a whole batch to see.
+
+        A batch that is not whole takes them nearly as long.
+        """
+        judged: list[tuple[Frame, bool]] = []
+        wanted = self._batch
+        while frames := self._frames.take(wanted, at_least=wanted):
+            is_slow = len(frames) < wanted
+            with self._timed("infer"):
+                found = [(frame, self._stages.gate.is_still(frame)) for frame in frames]
+            judged += found
+            wanted -= sum(not is_still for _, is_still in found)
+            if is_slow or not wanted or len(judged) >= MOST_JUDGED * self._batch:
+                yield judged
+                judged, wanted = [], self._batch
+        if judged:
+            yield judged
 
     def _finish(self) -> None:
         for frame, mask in self._masks:

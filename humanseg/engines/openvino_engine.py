@@ -27,12 +27,12 @@ BUNDLES = (4, 2, 1)
 class OpenVinoEngine(Closing):
     """Graphs of an ensemble's networks, compiled once for every size of picture they meet.
 
-    For latency the networks are dealt out to the threads: layers as small as these lose more time
-    where two threads meet after each of them than two threads save. For throughput every thread
-    takes several pictures at once where that many wait: all weights go through its cache for each
-    bundle, not for each picture. Fixed shapes are measurably faster than dynamic ones, and a video
-    has only one. The graph is kept in the user's cache folder: converting it anew takes seconds and
-    all of torch.
+    The networks are dealt out to the threads: layers as small as these lose more time where two
+    threads meet after each of them than two threads save. For latency each thread has its share of
+    them. For throughput two have, and pairs of threads take several pictures at once where that
+    many wait: all weights go through a cache for each bundle, not for each picture, and are there
+    once a pair. Fixed shapes are measurably faster than dynamic ones, and a video has only one. The
+    graph is kept in the user's cache folder: converting it anew takes seconds and all of torch.
     """
 
     def __init__(
@@ -62,15 +62,17 @@ class OpenVinoEngine(Closing):
         """
         wanted = Wanted(tuple(models), weights, quantized=precision == "int8")
         self._graphs = Graphs(wanted, cache or usual_folder())
-        self._lane_count = threads if goal == "throughput" else 1
+        together = threads if goal == "latency" else 2 - threads % 2
+        self._groups = dealt_out(_by_cost(models, weights), together)
+        of_each = threads // len(self._groups)
+        self._streams = of_each if goal == "throughput" else 1
         self._bundles = BUNDLES if goal == "throughput" else (1,)
-        self._groups = dealt_out(_by_cost(models, weights), threads if goal == "latency" else 1)
         self._properties: dict[str, Any] = {
-            "INFERENCE_NUM_THREADS": max(self._lane_count, threads // len(self._groups)),
-            "NUM_STREAMS": self._lane_count,
+            "INFERENCE_NUM_THREADS": of_each,
+            "NUM_STREAMS": self._streams,
             "PERFORMANCE_HINT": goal.upper(),
             # Graphs that know nothing of each other would be bound to the same cores.
-            "ENABLE_CPU_PINNING": goal == "throughput",
+            "ENABLE_CPU_PINNING": goal == "throughput" and len(self._groups) == 1,
         }
         if precision not in ("auto", "int8"):
             self._properties["INFERENCE_PRECISION_HINT"] = precision
@@ -92,7 +94,7 @@ class OpenVinoEngine(Closing):
         while begin < len(batch):
             rest = batch[begin:]
             size = self._bundle(rest.shape)
-            if len(rest) < size * self._lane_count:
+            if len(rest) < size * self._streams:
                 found[begin:] = self._filled_up(rest, size)
                 break
             end = begin + len(rest) // size * size
@@ -101,13 +103,13 @@ class OpenVinoEngine(Closing):
         return found
 
     def _bundle(self, shape: tuple[int, ...]) -> int:
-        """How many of (n, h, w, 3) pictures go through a lane together, so that no lane is idle.
+        """How many of (n, h, w, 3) pictures go through a lane together, so that no stream is idle.
 
         Where only a larger number is compiled, it is taken and filled up: another graph would take
         half a second and some 200 MB.
         """
         waiting, *picture = shape
-        fits = (size for size in self._bundles if size * self._lane_count <= waiting)
+        fits = (size for size in self._bundles if size * self._streams <= waiting)
         ideal = next(fits, 1)
         larger = [size for size in self._bundles if size > ideal and self._has(size, picture)]
         if not larger or self._has(ideal, picture):
@@ -142,11 +144,11 @@ class OpenVinoEngine(Closing):
     def _lanes(self, shape: tuple[int, ...]) -> list[Lane]:
         """What takes pictures (n, h, w, 3) at the same time."""
         if shape not in self._compiled:
-            parts = [
-                self._graphs.compiled(shape, group, self._properties) for group in self._groups
-            ]
+            parts = self._graphs.compiled(shape, self._groups, self._properties)
+            # Where groups run side by side, one more lane spares the quicker one the wait.
+            count = self._streams + (len(parts) > 1 and self._bundles != (1,))
             self._compiled[shape] = [
-                [part.create_infer_request() for part in parts] for _ in range(self._lane_count)
+                [part.create_infer_request() for part in parts] for _ in range(count)
             ]
         return self._compiled[shape]
 

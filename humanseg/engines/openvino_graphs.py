@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,19 +93,36 @@ class Graphs:
         return list(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
     def compiled(
-        self, shape: Sequence[int], group: Sequence[int], properties: Mapping[str, Any]
-    ) -> Any:
-        """Some of the networks, ready to run.
+        self, shape: Sequence[int], groups: Sequence[Sequence[int]], properties: Mapping[str, Any]
+    ) -> list[Any]:
+        """The networks in groups, each ready to run.
 
         Args:
             shape: (n, h, w, 3) of the pictures.
-            group: numbers of the networks.
+            groups: numbers of the networks.
             properties: of OpenVINO.
         """
-        path = self._folder / f"{self._key}-{self._variant(shape, group, properties)}.blob"
+        paths = [
+            self._folder / f"{self._key}-{self._variant(shape, group, properties)}.blob"
+            for group in groups
+        ]
+        with ThreadPoolExecutor(len(groups)) as pool:
+            known = list(pool.map(lambda path: self._imported(path, properties), paths))
+        return [
+            self._compile(shape, group, properties, path) if graph is None else graph
+            for graph, group, path in zip(known, groups, paths, strict=True)
+        ]
+
+    def _imported(self, path: Path, properties: Mapping[str, Any]) -> Any | None:
+        """What an earlier start compiled, if it is there and OpenVINO takes it."""
         if (known := _read_compiled(path)) is not None:
             with contextlib.suppress(RuntimeError):
                 return self._core.import_model(known, "CPU", dict(properties))
+        return None
+
+    def _compile(
+        self, shape: Sequence[int], group: Sequence[int], properties: Mapping[str, Any], path: Path
+    ) -> Any:
         model = self._model or self._read()
         model.reshape(list(shape))
         compiled = self._core.compile_model(_part(model, group), "CPU", dict(properties))

@@ -89,7 +89,10 @@ def test_however_networks_share_the_threads_the_masks_are_the_same(shared_weight
     batch = RANDOM.integers(0, 255, (3, 32, 48, 3), np.uint8)
     found = []
     for number, (goal, threads) in enumerate(
-        [("latency", 1), ("latency", 2), ("latency", 3), ("throughput", 1), ("throughput", 2)]
+        [
+            *(("latency", threads) for threads in (1, 2, 3)),
+            *(("throughput", threads) for threads in (1, 2, 3, 4)),
+        ]
     ):
         # Each has a cache of its own: with OpenVINO 2026.4 on a processor with AMX, this process
         # of the tests dies of the next signal once it has read a compiled graph back.
@@ -171,6 +174,21 @@ def test_a_few_pictures_fill_up_a_bundle_that_is_compiled_already(shared_weights
         for count in (1, 3, 6, 7):
             np.testing.assert_allclose(engine.infer(batch[:count]), expected[:count], atol=1e-5)
         assert {shape[0] for shape in engine._compiled} == {4}
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+def test_no_network_is_compiled_twice_for_two_threads(shared_weights, tmp_path, monkeypatch):
+    built, part = [], openvino_graphs._part
+    monkeypatch.setattr(
+        openvino_graphs,
+        "_part",
+        lambda model, group: built.append(list(group)) or part(model, group),
+    )
+    batch = RANDOM.integers(0, 255, (8, 32, 48, 3), np.uint8)
+    options = {"precision": "f32", "weights": shared_weights, "cache": tmp_path}
+    with OpenVinoEngine(MODELS, threads=2, goal="throughput", **options) as engine:
+        engine.infer(batch)
+    assert built == [[0], [1]]
 
 
 ROUNDED = """

@@ -94,6 +94,18 @@ def test_the_networks_are_left_out_while_nothing_moves():
     assert [frame.index for frame in sink.frames] == list(range(11))
 
 
+def test_the_networks_see_whole_batches_of_what_moves():
+    engine = BrightnessEngine()
+    shades = [np.full((24, 32, 3), 80 * (index // 2 % 3), np.uint8) for index in range(40)]
+    source = ListSource(shades)
+    figures = Pipeline(source, stages(engine), RecordingSink(), batch=4).run()
+    assert figures.frames == 40
+    # Every second frame is new.
+    sizes = [shape[0] for shape in engine.batches]
+    assert sum(sizes) == 20
+    assert sizes == [4] * 5
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     levels=st.lists(st.sampled_from([0, 255]), min_size=1, max_size=14),
