@@ -107,10 +107,14 @@ class Graphs:
             for group in groups
         ]
         with ThreadPoolExecutor(len(groups)) as pool:
-            known = list(pool.map(lambda path: self._imported(path, properties), paths))
+            found = list(pool.map(lambda path: self._imported(path, properties), paths))
+        if all(found):
+            return found
+        model = self._model or self._read()
+        model.reshape(list(shape))
         return [
-            self._compile(shape, group, properties, path) if graph is None else graph
-            for graph, group, path in zip(known, groups, paths, strict=True)
+            graph or self._compile(_part(model, group), properties, path)
+            for graph, group, path in zip(found, groups, paths, strict=True)
         ]
 
     def _imported(self, path: Path, properties: Mapping[str, Any]) -> Any | None:
@@ -120,12 +124,8 @@ class Graphs:
                 return self._core.import_model(known, "CPU", dict(properties))
         return None
 
-    def _compile(
-        self, shape: Sequence[int], group: Sequence[int], properties: Mapping[str, Any], path: Path
-    ) -> Any:
-        model = self._model or self._read()
-        model.reshape(list(shape))
-        compiled = self._core.compile_model(_part(model, group), "CPU", dict(properties))
+    def _compile(self, part: Any, properties: Mapping[str, Any], path: Path) -> Any:
+        compiled = self._core.compile_model(part, "CPU", dict(properties))
         if self._model is None:
             _write_compiled(path, compiled)
         return compiled

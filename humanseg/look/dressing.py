@@ -159,10 +159,7 @@ class Dresser(Closing):
             pixels, alpha = _read_only(pixels), _read_only(alpha)
             output = "mask" if look.view == "mask" else "composite"
             placed = dataclasses.replace(frame, pixels=pixels)
-            # A blurred room hides best what the edges carry of it, and taking that out would cost
-            # more delay than two cores have left.
-            careful = None if look.is_blurred else blend
-            compositor = Compositor(self._background(look), output, careful)
+            compositor = Compositor(self._background(look), output, blend)
             pixels = compositor.compose(placed, alpha).pixels
         if look.overlay is not None and look.view != "mask":
             overlay = self._overlays.get(look.overlay) or self._overlay
