@@ -17,7 +17,7 @@ from humanseg.blending import BlendOptions
 from humanseg.closing import Closing
 from humanseg.control.controls import Controls
 from humanseg.errors import SettingsError, SourceError
-from humanseg.frames import Frame, Image
+from humanseg.frames import Frame
 from humanseg.light import from_light, to_light
 from humanseg.look.dressing import Dresser
 from humanseg.look.file_cache import FileCache
@@ -78,7 +78,7 @@ def test_edges_carry_the_old_room_only_if_nothing_is_asked():
     seen = from_light(people + to_light(room) * (1 - share[..., None]))
     edge = (share > 0.1) & (share < 0.9)
 
-    def error(look: Look, blend: BlendOptions | None, true: Image) -> float:
+    def error(look: Look, blend: BlendOptions | None, true: np.ndarray) -> float:
         with Dresser(Controls(look)) as dresser:
             shown = dresser.dress(frame(0, seen), share, blend).pixels
         return float(np.abs(shown[edge].astype(int) - true[edge]).mean())
