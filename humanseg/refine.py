@@ -11,7 +11,7 @@ import numpy as np
 
 from humanseg.guided_filter import guided_upsample_colour
 from humanseg.media.planar import PlanarFrame, Planes, halvings_until
-from humanseg.pixels import largest_in_each, resize
+from humanseg.pixels import largest_in_each, outlines, resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,7 +162,7 @@ def remove_specks(
     if smallest_part <= 0:
         return mask
     inside = (mask > 0.5).astype(np.uint8)
-    parts, has_holes = _outlines(inside)
+    parts, has_holes = outlines(inside)
     if not parts:
         return np.zeros_like(mask)
     if len(parts) == 1:
@@ -185,23 +185,6 @@ def remove_specks(
     # A part that goes may hang on to one that stays by haze alone.
     kept = np.where(joined[haze] & (is_staying | (inside == 0)), mask, np.float32(0))
     return _fill_holes(kept, smallest) if has_holes else kept
-
-
-def _outlines(inside: NDArray[np.uint8]) -> tuple[list[NDArray[np.int32]], bool]:
-    """Points (n, 1, 2) on the outline of each part, and whether any has a hole.
-
-    It takes a third of the time that measuring all of them does.
-    """
-    lines, kinship = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if not lines:
-        return [], False
-    parents = kinship[0, :, 3]
-    parts = [
-        np.asarray(line, np.int32)
-        for line, parent in zip(lines, parents, strict=True)
-        if parent < 0
-    ]
-    return parts, len(parts) < len(lines)
 
 
 def _alone(

@@ -82,3 +82,9 @@ def test_gaps_that_are_sure_stay_open():
 def test_nothing_to_do_changes_nothing():
     for mask in (person(), person(500), np.zeros((80, 100), np.float32)):
         np.testing.assert_array_equal(SteadyParts(OPTIONS).update(mask, None), mask)
+
+
+def test_a_hand_that_hangs_on_by_one_pixel_stays():
+    mask = person(40)
+    mask[21, 60:72] = mask[20, 71] = 1
+    assert shown(SteadyParts(OPTIONS), [person(), mask]) == [0, 40 + 11]
