@@ -50,8 +50,8 @@ class TrustOptions:
     quiet: float = 0.02
     changed: float = 0.07
     exposure: float = 0.08
-    near: float = 0.5
-    far: float = 1.5
+    near: float = 0.3
+    far: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,8 +33,8 @@ class PartOptions:
         doubt: a part is gone where the probability nowhere reaches this; the largest always stays.
     """
 
-    appear: float = 0.04
-    vanish: float = 0.03
+    appear: float = 0.03
+    vanish: float = 0.02
     doubt: float = 0.8
 
 

@@ -38,7 +38,8 @@ class SmoothingOptions:
     Attributes:
         sure_weight: share of the new mask where it is sure (0 or 1) and follows the motion; 0..1.
         unsure_weight: the same where it cannot decide (0.5).
-        speed_weight: how much a change that lasts adds to that share, as in the one-euro filter.
+        speed_weight: how much a change that has begun before adds to that share, as in the one-euro
+            filter.
         speed_rate: share of the newest change in the speed of change, 0..1.
         lost: probability down to which a part of a person that suddenly fades is kept for a while.
         cut: share of the picture (0..1) whose motion is unknown in a scene cut.
@@ -53,9 +54,9 @@ class SmoothingOptions:
 
     sure_weight: float = 0.25
     unsure_weight: float = 0.1
-    speed_weight: float = 0.8
-    speed_rate: float = 0.3
-    lost: float = 0.45
+    speed_weight: float = 2.5
+    speed_rate: float = 0.5
+    lost: float = 0.39
     cut: float = 0.6
     look_ahead: int = 0
     ahead_weight: float = 1.0
@@ -177,11 +178,13 @@ class TemporalSmoother:
         options = self._options
         change = mask - before
         speed = back.carry(self._last.speed)
+        # What changes for the first time may be a flash.
+        lasting = np.abs(speed)
         speed += np.float32(_after(options.speed_rate, steps)) * (change - speed)
         unsure = _after(options.unsure_weight, steps)
         span = _after(options.sure_weight, steps) - unsure
         weight = np.abs(mask - np.float32(0.5)) * np.float32(2 * span) + np.float32(unsure)
-        weight += np.float32(options.speed_weight) * np.abs(speed)
+        weight += np.float32(options.speed_weight) * lasting
         np.minimum(weight, 1, out=weight)
         weight += (1 - back.trust) * (1 - weight)
         fading = _fading(mask, before, options.lost)

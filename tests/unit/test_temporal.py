@@ -100,6 +100,16 @@ def test_fewer_frames_a_second_give_each_more_weight():
     assert results[0] < results[1] < results[2]
 
 
+def test_a_flash_is_damped_and_what_lasts_is_followed():
+    smoother = TemporalSmoother(RAW)
+    nothing, all_there = np.zeros((36, 64), np.float32), np.ones((36, 64), np.float32)
+    masks = [nothing, nothing, all_there, all_there, all_there]
+    shown = [smoother.update(frame(SCENE, i), mask).mean() for i, mask in enumerate(masks)]
+    assert shown[2] < 0.3
+    assert shown[3] > 0.9
+    assert shown[4] > 0.99
+
+
 def test_weight_one_switches_smoothing_off():
     smoother = TemporalSmoother(SmoothingOptions(1.0, 1.0, parts=None))
     smoother.update(frame(SCENE, 0), noisy_mask())
