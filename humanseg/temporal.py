@@ -56,7 +56,7 @@ class SmoothingOptions:
     unsure_weight: float = 0.1
     speed_weight: float = 2.5
     speed_rate: float = 0.5
-    lost: float = 0.39
+    lost: float = 0.46
     cut: float = 0.6
     look_ahead: int = 0
     ahead_weight: float = 1.0
