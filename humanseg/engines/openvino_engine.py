@@ -106,7 +106,7 @@ class OpenVinoEngine(Closing):
         """How many of (n, h, w, 3) pictures go through a lane together, so that no stream is idle.
 
         Where only a larger number is compiled, it is taken and filled up: another graph would take
-        half a second and some 200 MB.
+        a third of a second, and memory.
         """
         waiting, *picture = shape
         fits = (size for size in self._bundles if size * self._streams <= waiting)
