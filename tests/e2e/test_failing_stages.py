@@ -20,7 +20,7 @@ class Failing(BrightnessEngine):
         self.some_are_written = threading.Event()
 
     def infer(self, batch):
-        if len(self.batches) == 4:
+        if len(self.batches) == 2:
             self.some_are_written.wait(20)
             raise self._error
         return super().infer(batch)
