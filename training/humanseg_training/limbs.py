@@ -88,11 +88,11 @@ def reach_in(
     height, width = mask.shape
     arm = _draw_place(random, mask)
     skin, sleeve = _outlines(random, arm, height, width)
-    colour = _shaded(random, np.maximum(skin, sleeve), _skin(random, image, mask))
-    cloth = _shaded(random, np.maximum(skin, sleeve), _cloth(random, image, mask))
+    alpha = np.maximum(skin, sleeve)
+    colour = _shaded(random, alpha, _skin(random, image, mask))
+    cloth = _shaded(random, alpha, _cloth(random, image, mask))
     # The sleeve lies over the arm.
     colour += sleeve[..., None] * (cloth - colour)
-    alpha = np.maximum(skin, sleeve)
     layer = _moved(random, np.dstack([colour * alpha[..., None], alpha]), arm)
     alpha = np.clip(layer[..., 3], 0, 1)
     seen = layer[..., :3] + (1 - alpha[..., None]) * image
