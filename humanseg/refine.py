@@ -166,7 +166,11 @@ def remove_specks(
     if not parts:
         return np.zeros_like(mask)
     if len(parts) == 1:
-        return _alone(mask, parts[0], smallest_part, smallest_person, has_holes=has_holes)
+        area = int(np.count_nonzero(inside))
+        smallest = max(area * smallest_part, smallest_person * mask.size)
+        if area < smallest:
+            return np.zeros_like(mask)
+        return _alone(mask, parts[0], smallest, has_holes=has_holes)
     _, labels, figures, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     areas = figures[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # label 0 is the outside
@@ -187,19 +191,8 @@ def remove_specks(
     return _fill_holes(kept, smallest) if has_holes else kept
 
 
-def _alone(
-    mask: Mask,
-    outline: NDArray[np.int32],
-    smallest_part: float,
-    smallest_person: float,
-    *,
-    has_holes: bool,
-) -> Mask:
-    """`remove_specks` where there is one part, as in most frames."""
-    area = np.count_nonzero(mask > 0.5)
-    smallest = max(area * smallest_part, smallest_person * mask.size)
-    if area < smallest:
-        return np.zeros_like(mask)
+def _alone(mask: Mask, outline: NDArray[np.int32], smallest: float, *, has_holes: bool) -> Mask:
+    """A mask of one part, as most are, without haze apart from it and holes below `smallest`."""
     haze = _haze(mask)
     column, row = outline[0, 0]
     kept = np.where(haze == haze[row, column], mask, np.float32(0))
